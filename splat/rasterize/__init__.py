@@ -1,0 +1,40 @@
+"""One function, several backends: ``rasterize(gaussians, camera, settings) -> Rendered``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from splat.cameras import Camera
+from splat.gaussians import Gaussians
+from splat.rasterize.rendered import Rendered
+from splat.rasterize.settings import RenderSettings
+
+Backend = Literal["auto", "native", "reference"]
+
+__all__ = ["Backend", "RenderSettings", "Rendered", "rasterize"]
+
+
+def rasterize(
+    gaussians: Gaussians, camera: Camera, settings: RenderSettings, backend: Backend = "auto"
+) -> Rendered:
+    """Render one view, differentiably in every Gaussian parameter and in ``world_to_camera``.
+
+    Args:
+        gaussians: the scene; float32 (or float64 with the reference).
+        camera: the view.
+        settings: kernel, pixel filter, background and outputs.
+        backend: "native" (compiled core, float32), "reference" (plain PyTorch, defines what is
+            right, slow), or "auto": native for float32, reference for float64.
+
+    Raises:
+        SplatError: an input is malformed, or the native core is not built.
+    """
+    if backend == "auto":
+        backend = "reference" if gaussians.means.dtype.itemsize == 8 else "native"
+    if backend == "reference":
+        from splat.rasterize.reference import rasterize_reference
+
+        return rasterize_reference(gaussians, camera, settings)
+    from splat.rasterize.native import rasterize_native
+
+    return rasterize_native(gaussians, camera, settings)
