@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 
@@ -41,9 +40,7 @@ class Camera:
 
     def resized(self, width: int, height: int) -> Camera:
         """The same camera looking through an image of another size."""
-        factors = torch.tensor(
-            [width / self.width, height / self.height, 1.0], dtype=self.intrinsics.dtype
-        )
+        factors = self.intrinsics.new_tensor([width / self.width, height / self.height, 1.0])
         return replace(
             self, intrinsics=self.intrinsics * factors[:, None], width=width, height=height
         )

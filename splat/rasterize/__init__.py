@@ -6,6 +6,7 @@ from typing import Literal
 
 from splat.cameras import Camera
 from splat.gaussians import Gaussians
+from splat.rasterize.check import check_inputs
 from splat.rasterize.rendered import Rendered
 from splat.rasterize.settings import RenderSettings
 
@@ -15,7 +16,11 @@ __all__ = ["Backend", "RenderSettings", "Rendered", "rasterize"]
 
 
 def rasterize(
-    gaussians: Gaussians, camera: Camera, settings: RenderSettings, backend: Backend = "auto"
+    gaussians: Gaussians,
+    camera: Camera,
+    settings: RenderSettings,
+    backend: Backend = "auto",
+    check: bool = True,
 ) -> Rendered:
     """Render one view, differentiably in every Gaussian parameter and in ``world_to_camera``.
 
@@ -25,10 +30,14 @@ def rasterize(
         settings: kernel, pixel filter, background and outputs.
         backend: "native" (compiled core, float32), "reference" (plain PyTorch, defines what is
             right, slow), or "auto": native for float32, reference for float64.
+        check: look for malformed inputs first (one pass over the scene); a loop that made its
+            own tensors may leave it out.
 
     Raises:
         SplatError: an input is malformed, or the native core is not built.
     """
+    if check:
+        check_inputs(gaussians, camera, settings)
     if backend == "auto":
         backend = "reference" if gaussians.means.dtype.itemsize == 8 else "native"
     if backend == "reference":
