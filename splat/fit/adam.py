@@ -1,0 +1,201 @@
+"""Adam over the scene's tensors, with the row operations that densification needs.
+
+Kingma and Ba, "Adam: a method for stochastic optimization" (2015), as torch.optim.Adam: bias-corrected
+moments, eps added to the corrected root. The step itself runs in the native core, in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from splat.errors import SplatError
+
+BETA1 = 0.9
+BETA2 = 0.999
+EPSILON = 1e-15
+
+
+@dataclass
+class Moments:
+    """Adam's state of one tensor.
+
+    Attributes:
+        exp_avg: running mean of the gradient, shaped as the parameter.
+        exp_avg_sq: running mean of its square.
+        step: steps taken.
+    """
+
+    exp_avg: Tensor
+    exp_avg_sq: Tensor
+    step: int = 0
+
+
+class Adam:
+    """Adam over named float32 tensors whose first dimension is the Gaussian.
+
+    Args:
+        parameters: tensors updated in place (contiguous). "sh" [N, K, 3] has two rates.
+        rates: learning rate by tensor name; for "sh" the names "sh0" (coefficient 0) and "sh_rest".
+
+    Attributes:
+        parameters: what is being optimised; after the rows of a scene changed, hand the new tensors to
+            ``bind``.
+        rates: may be changed at any time (schedules).
+        moments: state by tensor name.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        rates: Mapping[str, float],
+        betas: tuple[float, float] = (BETA1, BETA2),
+        eps: float = EPSILON,
+    ) -> None:
+        self.rates = dict(rates)
+        self.betas = betas
+        self.eps = eps
+        self.parameters = dict(parameters)
+        self.moments = {
+            name: Moments(torch.zeros_like(value.detach()), torch.zeros_like(value.detach()))
+            for name, value in parameters.items()
+        }
+        self.bind(parameters)
+        for name in self.parameters:
+            self._rate_names(name)
+
+    def bind(self, parameters: Mapping[str, Tensor]) -> None:
+        """Optimise these tensors from now on; the shapes must be those of the moments."""
+        for name, value in parameters.items():
+            shape = self.moments[name].exp_avg.shape
+            if value.shape != shape or value.dtype != torch.float32 or not value.is_contiguous():
+                raise SplatError(
+                    f"parameter {name!r} has shape {tuple(value.shape)}, type {value.dtype}"
+                    f"{'' if value.is_contiguous() else ', not contiguous'}",
+                    expected=f"contiguous torch.float32 of shape {tuple(shape)}",
+                )
+        self.parameters = dict(parameters)
+
+    def step(self, grads: Mapping[str, Tensor | None]) -> None:
+        """One step for each tensor that has a gradient; the others, and their moments, stay as they are."""
+        from splat import native_core
+
+        native = native_core.load()
+        for name, grad in grads.items():
+            if grad is None:
+                continue
+            value, state = self.parameters[name].detach(), self.moments[name]
+            if grad.shape != value.shape:
+                raise SplatError(
+                    f"the gradient of {name!r} has shape {tuple(grad.shape)}",
+                    expected=str(tuple(value.shape)),
+                )
+            state.step += 1
+            tensors = (value, grad.detach().contiguous(), state.exp_avg, state.exp_avg_sq)
+            constants = (*self.betas, self.eps, state.step)
+            if name == "sh":
+                rows = [tensor.flatten(1) for tensor in tensors]
+                native.adam_rows(*rows, self.column_rates(value.shape[1]), *constants)
+            else:
+                native.adam(*(tensor.view(-1) for tensor in tensors), float(self.rates[name]), *constants)
+
+    def column_rates(self, coefficients: int) -> Tensor:
+        """[K * 3] float32 learning rate of each column of "sh" as [N, K * 3]."""
+        rates = torch.full((coefficients * 3,), float(self.rates["sh_rest"]), dtype=torch.float32)
+        rates[:3] = float(self.rates["sh0"])
+        return rates
+
+    def keep(self, index: Tensor) -> None:
+        """Keep the rows of ``index`` (bool mask [N], or int64 row numbers in their new order)."""
+        for state in self.moments.values():
+            state.exp_avg = state.exp_avg[index].contiguous()
+            state.exp_avg_sq = state.exp_avg_sq[index].contiguous()
+
+    def append(self, rows: int) -> None:
+        """Add ``rows`` new rows at the end, with zero moments."""
+        for state in self.moments.values():
+            zeros = state.exp_avg.new_zeros((rows, *state.exp_avg.shape[1:]))
+            state.exp_avg = torch.cat([state.exp_avg, zeros])
+            state.exp_avg_sq = torch.cat([state.exp_avg_sq, zeros])
+
+    def zero_rows(self, index: Tensor, names: tuple[str, ...] | None = None) -> None:
+        """Zero the moments of some rows (bool mask or row numbers), of all tensors or of ``names``."""
+        for name in self.moments if names is None else names:
+            self.moments[name].exp_avg[index] = 0.0
+            self.moments[name].exp_avg_sq[index] = 0.0
+
+    def state_dict(self) -> dict[str, Tensor | float]:
+        """Flat: tensors ``<name>.exp_avg``, ``<name>.exp_avg_sq``; numbers ``<name>.step``, ``rate.<name>``."""
+        state: dict[str, Tensor | float] = {f"rate.{name}": rate for name, rate in self.rates.items()}
+        for name, moments in self.moments.items():
+            state[f"{name}.exp_avg"] = moments.exp_avg
+            state[f"{name}.exp_avg_sq"] = moments.exp_avg_sq
+            state[f"{name}.step"] = moments.step
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Tensor | float]) -> None:
+        """Take over the state of ``state_dict``; the parameters are bound separately, before.
+
+        Raises:
+            SplatError: an entry is missing, or a tensor's shape is not that of its parameter.
+        """
+        loaded = {name: self._moments_from(state, name) for name in self.moments}
+        self.rates = {name: float(_entry(state, f"rate.{name}")) for name in self.rates}
+        self.moments = loaded
+
+    def _moments_from(self, state: Mapping[str, Tensor | float], name: str) -> Moments:
+        """One tensor's moments, copied out of ``state`` and checked."""
+        tensors = []
+        for key in (f"{name}.exp_avg", f"{name}.exp_avg_sq"):
+            value, shape = _entry(state, key), tuple(self.parameters[name].shape)
+            if not isinstance(value, Tensor) or tuple(value.shape) != shape or value.dtype != torch.float32:
+                found = f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else repr(value)
+                raise SplatError(f"optimiser state {key!r} is {found}", expected=f"{shape} torch.float32")
+            tensors.append(value.clone().contiguous())
+        return Moments(tensors[0], tensors[1], int(_entry(state, f"{name}.step")))
+
+    def _rate_names(self, name: str) -> tuple[str, ...]:
+        """The rates that tensor ``name`` uses; raises SplatError when one is missing."""
+        names = ("sh0", "sh_rest") if name == "sh" else (name,)
+        missing = [rate for rate in names if rate not in self.rates]
+        if missing:
+            raise SplatError(f"no learning rate {missing} for tensor {name!r}")
+        return names
+
+
+def adam_reference(
+    value: Tensor,
+    grad: Tensor,
+    state: Moments,
+    rates: float | Tensor,
+    betas: tuple[float, float] = (BETA1, BETA2),
+    eps: float = EPSILON,
+) -> None:
+    """One Adam step in plain PyTorch, in place: defines what the native step computes; any float type.
+
+    Args:
+        value: parameter, updated.
+        grad: its gradient.
+        state: its moments, updated.
+        rates: learning rate, or a tensor of rates that broadcasts to ``value``.
+        betas: decay of the two moments.
+        eps: added to the root.
+    """
+    state.step += 1
+    state.exp_avg.mul_(betas[0]).add_(grad, alpha=1 - betas[0])
+    state.exp_avg_sq.mul_(betas[1]).addcmul_(grad, grad, value=1 - betas[1])
+    mean = state.exp_avg / (1 - betas[0] ** state.step)
+    root = (state.exp_avg_sq / (1 - betas[1] ** state.step)).sqrt()
+    value -= rates * mean / (root + eps)
+
+
+def _entry(state: Mapping[str, Tensor | float], key: str) -> Tensor | float:
+    """An entry of a state dict, or a SplatError that names it."""
+    if key not in state:
+        raise SplatError(
+            f"the optimiser state has no {key!r}", advice="The checkpoint is from another version or damaged"
+        )
+    return state[key]
