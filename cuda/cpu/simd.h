@@ -1,0 +1,52 @@
+// A vector of W floats, vf, and its mask, vm: AVX-512 (W = 16), AVX2 + FMA (W = 8), or portable
+// (W = 4 plain loops that a compiler vectorises). Which one is decided by the flags of the
+// translation unit; see isa.cpp.
+#pragma once
+
+#include <cstdint>
+
+#include "../include/splat/scalar.h"
+
+#if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512VL__) && defined(__AVX512BW__)
+#include "simd_avx512.h"
+#elif defined(__AVX2__) && defined(__FMA__)
+#include "simd_avx2.h"
+#else
+#include "simd_portable.h"
+#endif
+
+SPLAT_BEGIN
+
+constexpr int W = vf::W;
+
+SPLAT_HD vf operator-(vf a) { return vf(0.f) - a; }
+SPLAT_HD vf& operator+=(vf& a, vf b) { return a = a + b; }
+SPLAT_HD vf& operator-=(vf& a, vf b) { return a = a - b; }
+SPLAT_HD vf& operator*=(vf& a, vf b) { return a = a * b; }
+SPLAT_HD bool any(vm m) { return bits(m) != 0; }
+
+// 2^x, relative error 1.6e-7: minimax polynomial of degree 5 on [0, 1) times a power of two.
+// x below -126 gives at most 2^-126.
+SPLAT_HD vf exp2_(vf x) {
+    vf f = fraction(x);
+    vf p = fma_(f, vf(0.00187757669f), vf(0.00898933969f));
+    p = fma_(f, p, vf(0.0558263175f));
+    p = fma_(f, p, vf(0.240153611f));
+    p = fma_(f, p, vf(0.693153083f));
+    p = fma_(f, p, vf(0.99999994f));
+    return scale_by_floor(p, x);
+}
+
+// W floats that lie `stride` floats apart.
+SPLAT_HD vf load_strided(const float* p, int64_t stride) {
+    alignas(64) float t[W];
+    for (int i = 0; i < W; ++i) t[i] = p[i * stride];
+    return vf::load(t);
+}
+SPLAT_HD void store_strided(float* p, int64_t stride, vf v) {
+    alignas(64) float t[W];
+    v.store(t);
+    for (int i = 0; i < W; ++i) p[i * stride] = t[i];
+}
+
+SPLAT_END

@@ -1,0 +1,72 @@
+// vf for AVX-512 F, DQ, VL, BW: 16 floats.
+#pragma once
+
+#include <immintrin.h>
+
+SPLAT_BEGIN
+
+struct vm {
+    __mmask16 m;
+};
+
+struct vf {
+    static constexpr int W = 16;
+    __m512 v;
+    SPLAT_HD vf() : v(_mm512_setzero_ps()) {}
+    SPLAT_HD vf(__m512 x) : v(x) {}
+    SPLAT_HD vf(float x) : v(_mm512_set1_ps(x)) {}
+    SPLAT_HD static vf load(const float* p) { return _mm512_loadu_ps(p); }
+    SPLAT_HD static vf load_n(const float* p, int n) {
+        return _mm512_maskz_loadu_ps(__mmask16((1u << n) - 1u), p);
+    }
+    SPLAT_HD static vf gather(const float* p, const int32_t* index) {
+        return _mm512_i32gather_ps(_mm512_loadu_si512(index), p, 4);
+    }
+    SPLAT_HD static vf iota() {
+        return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    }
+    SPLAT_HD void store(float* p) const { _mm512_storeu_ps(p, v); }
+    SPLAT_HD void store_n(float* p, int n) const {
+        _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1u), v);
+    }
+};
+
+SPLAT_HD vf operator+(vf a, vf b) { return _mm512_add_ps(a.v, b.v); }
+SPLAT_HD vf operator-(vf a, vf b) { return _mm512_sub_ps(a.v, b.v); }
+SPLAT_HD vf operator*(vf a, vf b) { return _mm512_mul_ps(a.v, b.v); }
+SPLAT_HD vf operator/(vf a, vf b) { return _mm512_div_ps(a.v, b.v); }
+SPLAT_HD vm operator<(vf a, vf b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }
+SPLAT_HD vm operator<=(vf a, vf b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ)}; }
+SPLAT_HD vm operator>(vf a, vf b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)}; }
+SPLAT_HD vm operator>=(vf a, vf b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GE_OQ)}; }
+SPLAT_HD vm operator&(vm a, vm b) { return {__mmask16(a.m & b.m)}; }
+SPLAT_HD vm operator|(vm a, vm b) { return {__mmask16(a.m | b.m)}; }
+SPLAT_HD vm operator!(vm a) { return {__mmask16(~a.m)}; }
+SPLAT_HD uint32_t bits(vm a) { return a.m; }
+SPLAT_HD vm mask_from_bits(uint32_t b) { return {__mmask16(b)}; }
+SPLAT_HD vf select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m.m, b.v, a.v); }
+SPLAT_HD vf fma_(vf a, vf b, vf c) { return _mm512_fmadd_ps(a.v, b.v, c.v); }
+SPLAT_HD vf fnma_(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a.v, b.v, c.v); }
+SPLAT_HD vf min_(vf a, vf b) { return _mm512_min_ps(a.v, b.v); }
+SPLAT_HD vf max_(vf a, vf b) { return _mm512_max_ps(a.v, b.v); }
+SPLAT_HD vf sqrt_(vf a) { return _mm512_sqrt_ps(a.v); }
+SPLAT_HD vf abs_(vf a) { return _mm512_abs_ps(a.v); }
+// a where the mask is set, 0 elsewhere
+SPLAT_HD vf keep(vm m, vf a) { return _mm512_maskz_mov_ps(m.m, a.v); }
+SPLAT_HD vf mul_keep(vm m, vf a, vf b) { return _mm512_maskz_mul_ps(m.m, a.v, b.v); }
+// 1/a to 1e-7 (one Newton step)
+SPLAT_HD vf rcp_(vf a) {
+    __m512 r = _mm512_rcp14_ps(a.v);
+    return _mm512_mul_ps(r, _mm512_fnmadd_ps(a.v, r, _mm512_set1_ps(2.f)));
+}
+// x - floor(x), and p * 2^floor(x)
+SPLAT_HD vf fraction(vf x) { return _mm512_reduce_ps(x.v, _MM_FROUND_TO_NEG_INF); }
+SPLAT_HD vf scale_by_floor(vf p, vf x) { return _mm512_scalef_ps(p.v, x.v); }
+SPLAT_HD float sum(vf a) {
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+    __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    q = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
+}
+
+SPLAT_END

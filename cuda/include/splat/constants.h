@@ -1,0 +1,22 @@
+// The constants that decide which splat counts at which pixel. splat/rasterize/settings.py holds
+// the same values for the reference; a test compares them.
+#pragma once
+
+#include "config.h"
+
+SPLAT_BEGIN
+
+constexpr float kAlphaMin = 1.f / 255.f;
+constexpr float kLog2AlphaMin = -7.99435344f;  // log2(1/255)
+constexpr float kAlphaMax = 0.99f;
+constexpr float kTransmittanceMin = 1e-4f;
+constexpr float kFrustumMargin = 0.15f;
+constexpr float kDilationNone = 0.3f;
+constexpr float kDilationMip = 0.1f;
+constexpr float kMipRatioMin = 1e-12f;
+constexpr float kLog2E = 1.44269504f;
+constexpr float kLn2 = 0.693147181f;
+constexpr float kHalfLog2E = 0.721347520f;     // exponent -q/2 as a power of two
+constexpr float kSqrtHalfLog2E = 0.849321800f;
+
+SPLAT_END

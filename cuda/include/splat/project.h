@@ -1,0 +1,135 @@
+// A 3D Gaussian to its footprint on the image, and back (EWA splatting, Zwicker et al. 2001, as
+// in 3D Gaussian Splatting, Kerbl et al. 2023).
+//
+// With G = R_w Q (camera frame axes), N = G diag(s), J the Jacobian of the projection at the
+// (clamped) centre and T = J N (2x3), the projected covariance is S0 = T T^T and S = S0 + e I.
+// det S0 = |T_0 x T_1|^2 is used instead of ac - b^2, which cancels for needles.
+//
+// The pixel kernel needs alpha = o exp(-d^T S^-1 d / 2). It is evaluated as
+// 2^(log2_opacity - u^2 - v^2) with u = l11 dx + l21 dy, v = l22 dy the Cholesky factor of
+// S^-1 * log2(e)/2: no cancellation between large terms, and the gradients are plain moments of
+// (u, v).
+#pragma once
+
+#include "constants.h"
+#include "vec.h"
+
+SPLAT_BEGIN
+
+// The camera as the projection needs it; the same for every splat.
+template <class F>
+struct View {
+    Mat3<F> rotation;       // world to camera
+    Vec3<F> translation;
+    Vec3<F> position;       // camera centre in the world
+    F fx, fy, cx, cy, width, height;
+    F u_low, u_high, v_low, v_high;  // clamp of x/z and y/z in the Jacobian
+    F near, far;
+    F dilation;             // variance added, px^2
+    bool mip;               // keep the splat's mass: opacity *= sqrt(det S0 / det S)
+};
+
+template <class F>
+struct Splat3D {
+    Vec3<F> mean;
+    Quat<F> quat;           // any length
+    Vec3<F> log_scale;
+    F logit_opacity;
+};
+
+template <class F>
+struct Footprint {
+    F depth;                // camera z
+    Vec2<F> mean;           // pixels
+    F l11, l21, l22;        // u = l11 dx + l21 dy, v = l22 dy
+    F log2_opacity;         // of the peak, compensation included
+    F kx, ky;               // b/c and b/a: where a row (column) meets the ellipse's axis
+    Vec2<F> extent;         // half extents of the region with alpha >= 1/255, pixels
+};
+
+// Everything that both directions need.
+template <class F>
+struct Projection {
+    Vec3<F> t;              // centre, camera frame
+    F inverse_z, u, v;      // 1/z; clamped x/z, y/z
+    F inverse_norm;         // 1/|quat|
+    Quat<F> q;
+    Mat3<F> q_rotation, axes;  // Q and G = R_w Q
+    Vec3<F> scale;
+    Vec3<F> t0, t1;         // rows of T
+    F a0, b, c0, det0;      // S0
+    F a, c, det;            // S
+    F sigmoid;              // of the opacity logit
+};
+
+template <class F>
+SPLAT_HD F sigmoid_(F x) {
+    return F(1.f) / (F(1.f) + exp2_(max_(min_(x * F(-kLog2E), F(126.f)), F(-126.f))));
+}
+
+template <class F>
+SPLAT_HD Projection<F> project(const View<F>& view, const Splat3D<F>& s) {
+    Projection<F> p;
+    p.t = mul(view.rotation, s.mean) + view.translation;
+    p.inverse_z = F(1.f) / p.t.z;
+    p.u = max_(min_(p.t.x * p.inverse_z, view.u_high), view.u_low);
+    p.v = max_(min_(p.t.y * p.inverse_z, view.v_high), view.v_low);
+    const F norm2 = s.quat.w * s.quat.w + s.quat.x * s.quat.x + s.quat.y * s.quat.y + s.quat.z * s.quat.z;
+    p.inverse_norm = F(1.f) / sqrt_(max_(norm2, F(1e-24f)));
+    p.q = {s.quat.w * p.inverse_norm, s.quat.x * p.inverse_norm, s.quat.y * p.inverse_norm,
+           s.quat.z * p.inverse_norm};
+    p.q_rotation = rotation(p.q);
+    p.axes = mul(view.rotation, p.q_rotation);
+    const F limit(60.f);
+    p.scale = {exp2_(max_(min_(s.log_scale.x * F(kLog2E), limit), F(0.f) - limit)),
+               exp2_(max_(min_(s.log_scale.y * F(kLog2E), limit), F(0.f) - limit)),
+               exp2_(max_(min_(s.log_scale.z * F(kLog2E), limit), F(0.f) - limit))};
+    const F jx = view.fx * p.inverse_z, jy = view.fy * p.inverse_z;
+    const auto& g = p.axes.m;
+    p.t0 = {jx * (g[0][0] - p.u * g[2][0]) * p.scale.x, jx * (g[0][1] - p.u * g[2][1]) * p.scale.y,
+            jx * (g[0][2] - p.u * g[2][2]) * p.scale.z};
+    p.t1 = {jy * (g[1][0] - p.v * g[2][0]) * p.scale.x, jy * (g[1][1] - p.v * g[2][1]) * p.scale.y,
+            jy * (g[1][2] - p.v * g[2][2]) * p.scale.z};
+    p.a0 = dot(p.t0, p.t0);
+    p.b = dot(p.t0, p.t1);
+    p.c0 = dot(p.t1, p.t1);
+    const Vec3<F> cross{p.t0.y * p.t1.z - p.t0.z * p.t1.y, p.t0.z * p.t1.x - p.t0.x * p.t1.z,
+                        p.t0.x * p.t1.y - p.t0.y * p.t1.x};
+    p.det0 = dot(cross, cross);
+    p.a = p.a0 + view.dilation;
+    p.c = p.c0 + view.dilation;
+    p.det = p.det0 + view.dilation * (p.a0 + p.c0 + view.dilation);
+    p.sigmoid = sigmoid_(s.logit_opacity);
+    return p;
+}
+
+template <class F>
+SPLAT_HD Footprint<F> footprint(const View<F>& view, const Projection<F>& p) {
+    Footprint<F> f;
+    f.depth = p.t.z;
+    f.mean = {view.fx * p.t.x * p.inverse_z + view.cx, view.fy * p.t.y * p.inverse_z + view.cy};
+    const F inverse_c = F(1.f) / p.c, root = sqrt_(p.c / p.det);
+    f.l11 = F(kSqrtHalfLog2E) * root;
+    f.l21 = F(-kSqrtHalfLog2E) * p.b * inverse_c * root;
+    f.l22 = F(kSqrtHalfLog2E) * sqrt_(inverse_c);
+    F opacity = p.sigmoid;
+    if (view.mip) opacity = opacity * sqrt_(max_(p.det0 / p.det, F(kMipRatioMin)));
+    f.log2_opacity = log2_(max_(opacity, F(1e-30f)));
+    f.kx = p.b * inverse_c;
+    f.ky = p.b / p.a;
+    // tau = 2 ln(255 o): alpha >= 1/255 inside d^T S^-1 d <= tau
+    const F tau = max_((f.log2_opacity - F(kLog2AlphaMin)) * F(2.f * kLn2), F(0.f));
+    f.extent = {sqrt_(tau * p.a), sqrt_(tau * p.c)};
+    return f;
+}
+
+// The splat takes part in the image at all.
+template <class F>
+SPLAT_HD auto reaches_image(const View<F>& view, const Footprint<F>& f) {
+    return (f.depth > view.near) & (f.depth < view.far) & (f.log2_opacity >= F(kLog2AlphaMin)) &
+           (f.mean.x + f.extent.x > F(0.f)) & (f.mean.x - f.extent.x < view.width) &
+           (f.mean.y + f.extent.y > F(0.f)) & (f.mean.y - f.extent.y < view.height) &
+           (f.l11 > F(0.f)) & (f.l11 < F(1e18f));
+}
+
+SPLAT_END
