@@ -92,8 +92,9 @@ class CMakeBuild(build_ext):
         output = build / "out"
         output.mkdir(parents=True, exist_ok=True)
         run(configure_command(build, output, cuda), "Configuring")
-        compile_command = ["cmake", "--build", str(build / "cmake"), "--config", "Release", "--target", "_native"]
-        run([*compile_command, "--parallel", str(self.parallel or os.cpu_count() or 1)], "Compiling")
+        compile_command = ["cmake", "--build", str(build / "cmake"), "--config", "Release"]
+        compile_command += ["--target", "_native", "--parallel", str(self.parallel or os.cpu_count() or 1)]
+        run(compile_command, "Compiling")
         built = [path for path in output.rglob("_native*") if path.suffix in {".so", ".pyd"}]
         if not built:
             raise SystemExit(f"The native core was compiled, but there is no _native module in {output}.")

@@ -1,0 +1,79 @@
+"""How the native core was built, what it chose on this machine, and whether it sees a CUDA device."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Mapping
+
+from splat.doctor.check import Check
+from splat.errors import SplatError
+
+REBUILD = "run `pip install .` again in the source folder and read what the compiler says"
+PORTABLE_ISAS = ("portable", "scalar", "generic", "baseline")
+
+BuildInfo = Mapping[str, str | bool | int]
+
+
+def read_build() -> BuildInfo:
+    """What the compiled core says of itself.
+
+    Raises:
+        SplatError: it is not built, or does not load.
+    """
+    from splat import native_core
+
+    native_core.load()
+    return native_core.build_info()
+
+
+def check_native() -> list[Check]:
+    """The compiled core: built at all, instruction set, threads, CUDA."""
+    try:
+        build = read_build()
+    except (ImportError, SplatError) as error:
+        problem = error.problem if isinstance(error, SplatError) else str(error)
+        advice = f"Fitting needs the compiled core: {REBUILD}."
+        return [Check("native core", "fail", problem, advice)]
+    return [
+        Check("native core", "ok", f"version {build['version']}"),
+        check_isa(build, platform.machine()),
+        Check("threads", "ok", str(build["threads"])),
+        check_cuda(build, has_nvidia_gpu()),
+    ]
+
+
+def check_isa(build: BuildInfo, machine: str) -> Check:
+    """The instruction set in use; the portable one is far slower than the others on a PC."""
+    found = f"{build['isa']} (built: {build['isas']})"
+    if str(build["isa"]).lower() not in PORTABLE_ISAS:
+        return Check("instruction set", "ok", found)
+    if machine.lower() not in ("x86_64", "amd64"):
+        advice = f"There is no faster code for {machine} processors yet, so fits take several times longer."
+    elif "avx2" in str(build["isas"]).lower():
+        advice = "This processor has no AVX2, so fits take several times longer than on a newer computer."
+    else:
+        advice = f"The faster AVX2 code was not built (compiler too old?): {REBUILD}."
+    return Check("instruction set", "warn", found, advice)
+
+
+def check_cuda(build: BuildInfo, nvidia_gpu: bool) -> Check:
+    """Whether CUDA was compiled in and a device answers; warns only where a GPU lies idle."""
+    if build["cuda_device"]:
+        return Check("CUDA", "ok", f"compiled, device: {build['cuda_device']}; this version fits on the CPU")
+    compiled = "compiled" if build["cuda_compiled"] else "not compiled"
+    found = f"{compiled}, no device: {build['cuda_reason']}"
+    if not nvidia_gpu:
+        return Check("CUDA", "ok", found)
+    if build["cuda_compiled"]:
+        advice = "There is an NVIDIA GPU but its driver does not answer: install or update the NVIDIA driver."
+    else:
+        advice = f"There is an NVIDIA GPU but no CUDA in this build: install nvcc, then {REBUILD}."
+    return Check("CUDA", "warn", found, advice)
+
+
+def has_nvidia_gpu() -> bool:
+    """Whether the operating system shows signs of an NVIDIA GPU (driver tool or device files)."""
+    from pathlib import Path
+
+    return shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia/version").exists()

@@ -1,0 +1,71 @@
+"""What the doctor says of the compiled core in every state it can be in."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import pytest
+
+from splat.doctor import native
+from splat.errors import SplatError
+
+BUILD = {
+    "version": "0.1.0",
+    "isa": "avx512",
+    "isas": "portable avx2 avx512",
+    "cuda_compiled": False,
+    "cuda_device": "",
+    "cuda_reason": "built without CUDA (nvcc was not found at build time)",
+    "threads": 2,
+}
+
+
+def test_core_that_is_not_built_fails_with_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    core = types.ModuleType("splat.native_core")
+
+    def load() -> None:
+        raise SplatError("the native core is not built", advice="build it")
+
+    core.load = load  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "splat.native_core", core)
+    monkeypatch.setattr("splat.native_core", core, raising=False)
+    (check,) = native.check_native()
+    assert check.status == "fail" and "not built" in check.found and "pip install ." in check.advice
+
+
+def test_built_core_reports_isa_threads_and_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "read_build", lambda: BUILD)
+    monkeypatch.setattr(native, "has_nvidia_gpu", lambda: False)
+    checks = {check.name: check for check in native.check_native()}
+    assert all(check.status == "ok" for check in checks.values())
+    assert checks["instruction set"].found == "avx512 (built: portable avx2 avx512)"
+    assert checks["threads"].found == "2"
+    assert "nvcc was not found" in checks["CUDA"].found
+
+
+@pytest.mark.parametrize(
+    ("machine", "isas", "words"),
+    [
+        ("x86_64", "portable avx2 avx512", "no AVX2"),
+        ("x86_64", "portable", "was not built"),
+        ("aarch64", "portable", "aarch64"),
+    ],
+)
+def test_portable_core_warns_with_the_true_reason(machine: str, isas: str, words: str) -> None:
+    check = native.check_isa({**BUILD, "isa": "portable", "isas": isas}, machine)
+    assert check.status == "warn" and words in check.advice
+
+
+def test_idle_gpu_warns_differently_with_and_without_cuda_in_the_build() -> None:
+    without = native.check_cuda(BUILD, nvidia_gpu=True)
+    assert without.status == "warn" and "nvcc" in without.advice
+    compiled = {**BUILD, "cuda_compiled": True, "cuda_reason": "no CUDA driver is installed"}
+    silent = native.check_cuda(compiled, nvidia_gpu=True)
+    assert silent.status == "warn" and "driver" in silent.advice and "no CUDA driver" in silent.found
+
+
+def test_cuda_device_is_named_and_its_use_not_overstated() -> None:
+    build = {**BUILD, "cuda_compiled": True, "cuda_device": "NVIDIA H100 (compute 9.0, 79.1 GiB)"}
+    check = native.check_cuda(build, nvidia_gpu=True)
+    assert check.status == "ok" and "NVIDIA H100" in check.found and "fits on the CPU" in check.found
