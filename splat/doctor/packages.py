@@ -119,7 +119,7 @@ def _mend(package: Package, error: ImportError) -> str:
         return f"It is installed but broken: run `pip install --force-reinstall {package.distribution}`."
     if package.module == "cv2":
         return (
-            f"An OpenCV for screens is installed and {library[1]} is not: run `pip uninstall -y opencv-python "
+            f"OpenCV for screens is installed and {library[1]} is not: run `pip uninstall -y opencv-python "
             "opencv-contrib-python`, then `pip install --force-reinstall opencv-python-headless`."
         )
     return f"Install the system package that holds {library[1]} (apt, dnf or brew)."
