@@ -80,7 +80,10 @@ def _cgroup_cores(root: Path) -> float | None:
 
 def _cgroup_available(root: Path) -> float | None:
     """Bytes left under a container's memory limit; None when there is no limit."""
-    pairs = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+    pairs = (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    )
     for limit_name, usage_name in pairs:
         try:
             limit = float((root / limit_name).read_text())

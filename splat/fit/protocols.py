@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from splat.cameras import Camera
+from splat.fit.losses import Loss
 from splat.fit.scene import TrainedScene
 from splat.rasterize.rendered import Rendered
 
+__all__ = ["Change", "Loss", "Schedule", "State", "Stateful", "Strategy"]
+
 State = dict[str, Any]
 """Nested dict of tensors, numbers, strings and lists: what a checkpoint can hold."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Counts of one densification.
+
+    Attributes:
+        added: new Gaussians.
+        removed: Gaussians taken away.
+        moved: Gaussians put somewhere else.
+    """
+
+    added: int = 0
+    removed: int = 0
+    moved: int = 0
 
 
 class Stateful(Protocol):
@@ -47,6 +66,6 @@ class Strategy(Stateful, Protocol):
         """Gradients are there: gather statistics, add the gradients of regularisers."""
         ...
 
-    def after_step(self, scene: TrainedScene, rates: dict[str, float], iteration: int) -> str | None:
+    def after_step(self, scene: TrainedScene, rates: dict[str, float], iteration: int) -> Change | None:
         """Parameters are updated: add noise, densify. Returns what was changed, or None."""
         ...

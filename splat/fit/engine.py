@@ -1,0 +1,109 @@
+"""Which code does the heavy work: the native core, or plain PyTorch where it is not built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from splat.fit.adam import Adam, adam_reference
+from splat.fit.losses import Loss, PhotometricLoss, photometric_loss, ssim
+
+EngineName = Literal["native", "reference"]
+SSIM_WEIGHT = 0.2
+
+
+class PlainAdam(Adam):
+    """The optimiser step in plain PyTorch."""
+
+    def step(self, grads: Mapping[str, Tensor | None]) -> None:
+        """As ``Adam.step``."""
+        for name, grad in grads.items():
+            if grad is None:
+                continue
+            value = self.parameters[name].detach()
+            rates: float | Tensor = float(self.rates[name]) if name != "sh" else 0.0
+            if name == "sh":
+                rates = self.column_rates(value.shape[1]).view(1, -1, 3)
+            adam_reference(value, grad, self.moments[name], rates, self.betas, self.eps)
+
+
+@dataclass(frozen=True)
+class PlainLoss:
+    """(1 - w) L1 + w (1 - SSIM) in plain PyTorch; no state."""
+
+    ssim_weight: float = SSIM_WEIGHT
+
+    def __call__(self, image: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+        """As ``PhotometricLoss``."""
+        return photometric_loss(image, target, mask, self.ssim_weight)
+
+    def state_dict(self) -> dict[str, Tensor | float]:
+        """Nothing."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor | float]) -> None:
+        """Accept the empty state."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The choice, and what follows from it.
+
+    Attributes:
+        name: also the rasteriser's backend.
+    """
+
+    name: EngineName
+
+    def adam(self, parameters: Mapping[str, Tensor], rates: Mapping[str, float]) -> Adam:
+        """The optimiser over ``parameters``."""
+        return (Adam if self.name == "native" else PlainAdam)(parameters, rates)
+
+    def loss(self) -> Loss:
+        """The photometric loss of 3DGS, 0.8 L1 + 0.2 (1 - SSIM)."""
+        return PhotometricLoss(SSIM_WEIGHT) if self.name == "native" else PlainLoss(SSIM_WEIGHT)
+
+    def ssim(self, image: Tensor, target: Tensor, mask: Tensor | None) -> float:
+        """Mean SSIM of two [H, W, 3] images."""
+        if self.name == "native" and mask is None:
+            from splat import native_core
+
+            return float(native_core.load().ssim(image.contiguous(), target.contiguous()))
+        return float(ssim(image, target, mask))
+
+    def mean_squared_spacing(self, points: Tensor, neighbours: int = 3) -> Tensor:
+        """[N] mean squared distance of each of [N, 3] points to its nearest others, exact."""
+        if self.name == "native":
+            from splat import native_core
+
+            out = torch.empty(points.shape[0])
+            native_core.load().knn_mean_squared(points.float().contiguous(), neighbours, out)
+            return out
+        rows = partial(_plain_spacing, points, neighbours)
+        return torch.cat([rows(start) for start in range(0, points.shape[0], 1024)])
+
+    def set_threads(self, threads: int) -> None:
+        """Use this many processor threads from now on."""
+        torch.set_num_threads(threads)
+        if self.name == "native":
+            from splat import native_core
+
+            native_core.set_threads(threads)
+
+
+def choose_engine() -> Engine:
+    """The native core where it is built, else plain PyTorch."""
+    from splat import native_core
+
+    return Engine("native" if native_core.available() else "reference")
+
+
+def _plain_spacing(points: Tensor, neighbours: int, start: int) -> Tensor:
+    squared = torch.cdist(points[start : start + 1024].double(), points.double()) ** 2
+    nearest = squared.topk(neighbours + 1, dim=1, largest=False).values[:, 1:]
+    return nearest.mean(1).float()

@@ -1,0 +1,130 @@
+"""Scores on photos: render, clamp, round to 8 bits, compare (the protocol of 3DGS)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from splat.capture.types import Capture
+from splat.errors import SplatError
+from splat.fit.engine import choose_engine
+from splat.fit.losses import psnr
+from splat.fit.photos import Photo, PhotoStore
+from splat.gaussians import Gaussians
+from splat.rasterize import RenderSettings, rasterize
+
+LPIPS_REASON = "LPIPS not computed (no weights are shipped)"
+MOST_DB = 100.0
+"""PSNR of a perfect image, which has none."""
+
+
+@dataclass(frozen=True)
+class ViewScore:
+    """Scores of one photo.
+
+    Attributes:
+        name: of the view.
+        psnr: dB, over all channels of the pixels that count.
+        ssim: 11 x 11 Gaussian window, zero padding, mean over the pixels that count.
+        lpips: None; see ``LPIPS_REASON``.
+        seconds: time to render.
+    """
+
+    name: str
+    psnr: float
+    ssim: float
+    lpips: float | None
+    seconds: float
+
+
+def evaluate(
+    gaussians: Gaussians,
+    capture: Capture,
+    indices: Sequence[int],
+    settings: RenderSettings,
+    save_to: Path | None = None,
+    photos: PhotoStore | None = None,
+) -> list[ViewScore]:
+    """Score a scene on some views of a capture.
+
+    Args:
+        gaussians: normalised world (that of the capture).
+        capture: views.
+        indices: which of them.
+        settings: how the scene is rendered; transparent photos are composited onto its background.
+        save_to: folder for ``<stem>.photo.png``, ``<stem>.render.png`` and ``<stem>.error.png``
+            (absolute error, averaged over channels, white at 0.25), or None.
+        photos: a store to take photos from (at full size); without one, each is decoded here.
+
+    Raises:
+        SplatError: a photo cannot be read, or an image cannot be written.
+    """
+    store = photos or PhotoStore(capture.views, settings.background, False, limit=1, threads=1)
+    try:
+        return [_score(gaussians, capture, index, settings, save_to, store) for index in indices]
+    finally:
+        if photos is None:
+            store.close()
+
+
+def _score(
+    gaussians: Gaussians,
+    capture: Capture,
+    index: int,
+    settings: RenderSettings,
+    save_to: Path | None,
+    store: PhotoStore,
+) -> ViewScore:
+    view, engine = capture.views[index], choose_engine()
+    photo = store.get(index, 1, settings.background)
+    started = time.perf_counter()
+    with torch.no_grad():
+        color = rasterize(gaussians.detached(), view.camera, settings, engine.name).color
+    seconds = time.perf_counter() - started
+    render, target = rounded(color), rounded(photo.rgb)
+    if save_to is not None:
+        _save(save_to, safe_stem(view.name), render, Photo(target, photo.mask))
+    return ViewScore(
+        name=view.name,
+        psnr=min(MOST_DB, psnr(render, target, photo.mask)),
+        ssim=engine.ssim(render, target, photo.mask),
+        lpips=None,
+        seconds=seconds,
+    )
+
+
+def rounded(image: Tensor) -> Tensor:
+    """[H, W, 3] clamped to [0, 1] and rounded to 8-bit steps, float32."""
+    return (image.clamp(0, 1) * 255).round() / 255
+
+
+def safe_stem(name: str) -> str:
+    """File name without path separators and suffix, for images of the view ``name``."""
+    return str(Path(name).with_suffix("")).replace("\\", "/").strip("/").replace("/", "__")
+
+
+def _save(folder: Path, stem: str, render: Tensor, photo: Photo) -> None:
+    error = (render - photo.rgb).abs().mean(2, keepdim=True).expand(-1, -1, 3) * 4
+    if photo.mask is not None:
+        error = error * photo.mask[..., None]
+    for kind, image in (("photo", photo.rgb), ("render", render), ("error", error)):
+        _write_png(folder / f"{stem}.{kind}.png", image)
+
+
+def _write_png(path: Path, image: Tensor) -> None:
+    from PIL import Image
+
+    pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.ascontiguousarray(pixels)).save(path)
+    except OSError as error:
+        raise SplatError(
+            f"{path} cannot be written ({error.strerror or error})", advice="Free some disk space"
+        ) from error

@@ -1,0 +1,163 @@
+"""The optimiser itself: one photo, one step. Knows only protocols; holds everything that changes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from splat.cameras import Camera
+from splat.capture.types import Capture
+from splat.errors import SplatError
+from splat.fit.engine import Engine
+from splat.fit.photos import RGB, PhotoStore
+from splat.fit.presets import Plan
+from splat.fit.protocols import Change, Loss, Schedule, Strategy
+from splat.fit.scene import TrainedScene
+from splat.fit.viewpoints import ViewOrder
+from splat.rasterize import RenderSettings, rasterize
+
+LOOK_AHEAD = 4
+CHECK_EVERY = 50
+
+
+class Optimisation:
+    """State of a fit, and the step from one iteration to the next.
+
+    Args:
+        capture: views and their split.
+        plan: the numbers of the fit.
+        scene: where to start.
+        schedule: rates, degrees and sizes by iteration.
+        strategy: adds and removes Gaussians.
+        loss: compares render and photo.
+        photos: training targets.
+        engine: its name is the rasteriser's backend.
+
+    Attributes:
+        iteration: steps done.
+        change: what the last step's densification did, or None.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        plan: Plan,
+        scene: TrainedScene,
+        schedule: Schedule,
+        strategy: Strategy,
+        loss: Loss,
+        photos: PhotoStore,
+        engine: Engine,
+    ) -> None:
+        self.capture, self.plan, self.scene = capture, plan, scene
+        self.schedule, self.strategy, self.loss = schedule, strategy, loss
+        self.photos, self.engine = photos, engine
+        self.iteration = 0
+        self.change: Change | None = None
+        self._order = ViewOrder(capture.train, plan.seed)
+        self._backgrounds = torch.Generator().manual_seed(plan.seed + 1)
+        self._cameras: dict[tuple[int, int], Camera] = {}
+
+    def step(self) -> float:
+        """Train on the next photo.
+
+        Returns:
+            The loss.
+
+        Raises:
+            SplatError: the loss or a parameter is not finite any more, or a photo cannot be read.
+        """
+        iteration, scene = self.iteration, self.scene
+        rates, factor = self.schedule.rates(iteration), self.schedule.downscale(iteration)
+        view = self._order.next()
+        self.photos.prefetch(self._order.upcoming(LOOK_AHEAD), factor)
+        background = self._background()
+        photo = self.photos.get(view, factor, background if self.plan.random_background else None)
+        camera = self._camera(view, factor)
+        rendered = rasterize(scene.gaussians, camera, self._settings(iteration, background), self.engine.name)
+        loss = self.loss(rendered.color, photo.rgb, photo.mask)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise self._broken("the loss is not a finite number", view)
+        scene.clear_gradients()
+        if loss.requires_grad:
+            loss.backward()
+        self.strategy.before_step(scene, rendered, camera, iteration)
+        scene.step(rates)
+        self.iteration += 1
+        self.change = self.strategy.after_step(scene, rates, self.iteration)
+        if self.iteration % CHECK_EVERY == 0:
+            self.check(view)
+        return value
+
+    def try_view(self, view: int) -> None:
+        """The work of a step on one photo at full size, changing nothing but the gradients."""
+        photo, background = self.photos.get(view, 1), self.capture.background or (0.0, 0.0, 0.0)
+        settings = self._settings(self.plan.iterations, background)
+        rendered = rasterize(self.scene.gaussians, self._camera(view, 1), settings, self.engine.name)
+        loss = self.loss(rendered.color, photo.rgb, photo.mask)
+        if loss.requires_grad:
+            loss.backward()
+        self.scene.clear_gradients()
+
+    def load_photos(self) -> None:
+        """Decode every photo now, if all of them fit into the memory set aside for them."""
+        pixels = sum(view.camera.width * view.camera.height for view in self.capture.views)
+        if 5 * pixels <= self.plan.photo_bytes:
+            self.photos.preload([*self.capture.train, *self.capture.test])
+
+    def scoring_settings(self) -> RenderSettings:
+        """How the scene is rendered to be compared with held-out photos."""
+        return self._settings(self.iteration, self.capture.background or (0.0, 0.0, 0.0))
+
+    def check(self, view: int | None = None) -> None:
+        """Raise SplatError if a parameter is NaN or infinite."""
+        name = self.scene.first_bad_tensor()
+        if name is not None:
+            raise self._broken(f"{name} holds NaN or infinity", view)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next steps depend on."""
+        return {
+            "iteration": self.iteration,
+            "scene": self.scene.state_dict(),
+            "strategy": self.strategy.state_dict(),
+            "loss": dict(self.loss.state_dict()),
+            "order": self._order.state_dict(),
+            "backgrounds": self._backgrounds.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a state that ``state_dict`` gave."""
+        self.iteration = int(state["iteration"])
+        self.scene.load_state_dict(state["scene"])
+        self.strategy.load_state_dict(state["strategy"])
+        self.loss.load_state_dict(state["loss"])
+        self._order.load_state_dict(state["order"])
+        self._backgrounds.set_state(state["backgrounds"])
+
+    def _background(self) -> RGB:
+        if self.plan.random_background:
+            red, green, blue = torch.rand(3, generator=self._backgrounds).tolist()
+            return red, green, blue
+        return self.capture.background or (0.0, 0.0, 0.0)
+
+    def _settings(self, iteration: int, background: RGB) -> RenderSettings:
+        degree = self.schedule.sh_degree(iteration)
+        return RenderSettings(antialias=self.plan.antialias, sh_degree=degree, background=background)
+
+    def _camera(self, view: int, factor: int) -> Camera:
+        key = (view, factor)
+        if key not in self._cameras:
+            camera = self.capture.views[view].camera
+            self._cameras[key] = camera if factor == 1 else camera.resized(*self.photos.size(view, factor))
+        return self._cameras[key]
+
+    def _broken(self, what: str, view: int | None) -> SplatError:
+        where = "" if view is None else f" on photo {self.capture.views[view].name}"
+        return SplatError(
+            f"training broke down at iteration {self.iteration}{where}: {what}",
+            advice="The last checkpoint is kept; look at this photo's camera and mask, or try another --seed",
+        )

@@ -1,0 +1,175 @@
+"""From a preset, the machine and the capture to the numbers of one fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from splat.capture.types import Capture
+from splat.fit.machine import Machine
+from splat.fit.memory import plan_memory
+from splat.fit.options import FitOptions, Preset, StrategyName
+from splat.fit.schedules import coarse_to_fine
+from splat.gaussians import Antialias
+
+MS_PER_MEGAPIXEL = 140.0
+"""Milliseconds of one step for each million pixels, two cores, native core."""
+MS_PER_TEN_THOUSAND = 1.5
+"""Milliseconds of one step for each ten thousand Gaussians, two cores, native core."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a preset aims at on a machine of two cores.
+
+    Attributes:
+        seconds: training time.
+        least: fewest iterations, whatever the machine.
+        most: most iterations, whatever the machine.
+        long_side: of the photos, pixels.
+        gaussians_per_megapixel: budget for each million pixels of one photo.
+        most_gaussians: largest budget.
+    """
+
+    seconds: float
+    least: int
+    most: int
+    long_side: int
+    gaussians_per_megapixel: float
+    most_gaussians: int
+
+
+GOALS: dict[Preset, Goal] = {
+    "preview": Goal(150, 2000, 7000, 480, 400_000, 80_000),
+    "default": Goal(720, 3000, 15_000, 800, 450_000, 400_000),
+    "quality": Goal(3600, 7000, 30_000, 1600, 500_000, 1_500_000),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every number of a fit; recorded in the checkpoint, so that a resumed fit has the same.
+
+    Attributes:
+        preset: the preset.
+        iterations: training steps.
+        budget: most Gaussians.
+        strategy: "adc" or "mcmc".
+        sh_degree: highest spherical-harmonics degree.
+        antialias: pixel filter.
+        random_background: a random background each step.
+        seed: of everything random.
+        threads: processor threads.
+        downscales: (fraction of the run from which it holds, factor) of the photos.
+        eval_every: iterations between evaluations, 0 for none.
+        checkpoint_every: iterations between checkpoints, 0 for none.
+        photo_bytes: limit for decoded photos.
+        first: Gaussians at the start; 0 until that is known.
+    """
+
+    preset: Preset
+    iterations: int
+    budget: int
+    strategy: StrategyName
+    sh_degree: int
+    antialias: Antialias
+    random_background: bool
+    seed: int
+    threads: int
+    downscales: tuple[tuple[float, int], ...]
+    eval_every: int
+    checkpoint_every: int
+    photo_bytes: int
+    first: int = 0
+
+    def with_iterations(self, iterations: int, options: FitOptions) -> Plan:
+        """The same plan, stretched or shrunk; intervals that ``options`` leave open follow."""
+        return replace(
+            self,
+            iterations=iterations,
+            eval_every=_or_default(options.eval_every, evaluation_interval(iterations)),
+            checkpoint_every=_or_default(options.checkpoint_every, checkpoint_interval(iterations)),
+        )
+
+
+def long_side(preset: Preset, machine: Machine) -> int:
+    """Longest side in pixels that photos should be loaded at."""
+    goal = GOALS[preset]
+    return 1000 if preset == "default" and machine.cores >= 8 else goal.long_side
+
+
+def plan_fit(
+    options: FitOptions, capture: Capture, machine: Machine, resident_gib: float
+) -> tuple[Plan, list[str]]:
+    """Resolve everything that was left to the preset.
+
+    Args:
+        options: what the person asked for; it wins over the preset.
+        capture: photos and points.
+        machine: cores and memory.
+        resident_gib: memory of the process now.
+
+    Returns:
+        The plan, and sentences about what had to give way.
+
+    Raises:
+        SplatError: the memory limit is too small for anything.
+    """
+    goal = GOALS[options.preset]
+    threads = options.threads or machine.cores
+    pixels = max(view.camera.width * view.camera.height for view in capture.views)
+    budget = options.budget or default_budget(goal, pixels, capture.points.shape[0])
+    limit = options.max_memory or resident_gib + 0.8 * machine.memory_gib
+    memory = plan_memory(budget, options.sh_degree, pixels, _photo_bytes(capture), limit, resident_gib)
+    downscales = coarse_to_fine(max(max(v.camera.width, v.camera.height) for v in capture.views))
+    seconds = step_seconds(memory.budget, pixels, threads, downscales)
+    iterations = options.iterations or int(min(goal.most, max(goal.least, round(goal.seconds / seconds, -2))))
+    plan = Plan(
+        preset=options.preset,
+        iterations=iterations,
+        budget=memory.budget,
+        strategy=options.strategy,
+        sh_degree=options.sh_degree,
+        antialias=options.antialias,
+        random_background=options.random_background,
+        seed=options.seed,
+        threads=threads,
+        downscales=downscales,
+        eval_every=_or_default(options.eval_every, evaluation_interval(iterations)),
+        checkpoint_every=_or_default(options.checkpoint_every, checkpoint_interval(iterations)),
+        photo_bytes=memory.photo_bytes,
+    )
+    return plan, [memory.note] if memory.note else []
+
+
+def default_budget(goal: Goal, pixels: int, points: int) -> int:
+    """Gaussians in proportion to the pixels of a photo, and room for the sparse points to grow."""
+    wanted = max(goal.gaussians_per_megapixel * pixels / 1e6, 3.0 * points)
+    return int(max(5000, min(goal.most_gaussians, wanted)))
+
+
+def step_seconds(budget: int, pixels: int, threads: int, downscales: tuple[tuple[float, int], ...]) -> float:
+    """Expected mean seconds of a step over a whole run, by a cost linear in pixels and Gaussians."""
+    ends = [start for start, _ in downscales[1:]] + [1.0]
+    area = sum((end - start) / factor**2 for (start, factor), end in zip(downscales, ends, strict=True))
+    milliseconds = MS_PER_MEGAPIXEL * area * pixels / 1e6 + MS_PER_TEN_THOUSAND * 0.85 * budget / 1e4
+    return milliseconds / 1000 / (threads / 2) ** 0.85
+
+
+def evaluation_interval(iterations: int) -> int:
+    """Iterations between scores on the held-out photos, unless asked otherwise."""
+    return max(50, iterations // 10)
+
+
+def checkpoint_interval(iterations: int) -> int:
+    """Iterations between checkpoints, unless asked otherwise."""
+    return max(50, iterations // 8)
+
+
+def _photo_bytes(capture: Capture) -> int:
+    """Bytes of all photos decoded at full size and at the coarse sizes, with mask and alpha."""
+    pixels = sum(view.camera.width * view.camera.height for view in capture.views)
+    return int(5 * pixels * (1 + 1 / 4 + 1 / 16))
+
+
+def _or_default(value: int | None, default: int) -> int:
+    return default if value is None else value

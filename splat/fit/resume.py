@@ -1,0 +1,106 @@
+"""What a checkpoint says beyond the optimiser's state, and whether it may be continued."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from splat.capture.types import Capture
+from splat.errors import SplatError
+from splat.fit import checkpoint
+from splat.fit.options import FitOptions
+from splat.fit.presets import Plan
+from splat.fit.run import RunFolder
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint, taken apart.
+
+    Attributes:
+        optimisation: the optimiser's state.
+        plan: the plan of the run.
+        capture: fingerprint of its capture.
+        seconds: training seconds so far.
+        psnr: last held-out PSNR, or None.
+        notes: sentences so far.
+        new_notes: sentences about the checkpoint itself.
+        log_position: bytes of the log that belong to it.
+    """
+
+    optimisation: dict[str, Any]
+    plan: Plan
+    capture: str
+    seconds: float
+    psnr: float | None
+    notes: list[str]
+    new_notes: list[str]
+    log_position: int
+
+
+def read_saved(run: RunFolder, options: FitOptions) -> Saved:
+    """The last whole checkpoint of a run.
+
+    Raises:
+        SplatError: there is none, or an option asks for something else than the run was begun with.
+    """
+    loaded = checkpoint.load_last(run.checkpoints)
+    state = loaded.state
+    plan = Plan(**{**state["plan"], "downscales": tuple((a, b) for a, b in state["plan"]["downscales"])})
+    _check_options(options, plan)
+    return Saved(
+        optimisation=state["optimisation"],
+        plan=plan,
+        capture=state["capture"],
+        seconds=float(state["seconds"]),
+        psnr=state["psnr"],
+        notes=list(state["notes"]),
+        new_notes=[loaded.note] if loaded.note else [],
+        log_position=int(state["log_position"]),
+    )
+
+
+def plan_state(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON can hold it."""
+    return asdict(plan)
+
+
+def fingerprint(capture: Capture) -> str:
+    """A short name for the views, cameras and split of a capture."""
+    digest = hashlib.blake2b(digest_size=12)
+    for view in capture.views:
+        digest.update(view.name.encode())
+        camera = view.camera
+        for matrix in (camera.world_to_camera, camera.intrinsics):
+            digest.update(matrix.detach().float().contiguous().numpy().tobytes())
+        digest.update(f"{camera.width}x{camera.height}".encode())
+    digest.update(repr((capture.train, capture.test, capture.background)).encode())
+    return digest.hexdigest()
+
+
+def check_same_capture(capture: Capture, saved: Saved) -> None:
+    """Raise SplatError unless the checkpoint was trained on this very capture."""
+    if fingerprint(capture) != saved.capture:
+        raise SplatError(
+            "the photos, cameras or size are not those that this run was begun with",
+            expected="the same capture and capture options",
+            advice="Resume with the first options, or train into another folder",
+        )
+
+
+def _check_options(options: FitOptions, plan: Plan) -> None:
+    """An option given on resuming must agree with the plan; those left at their default do."""
+    ignored = {"max_memory", "max_seconds", "resume", "budget"}
+    default = FitOptions()
+    for field in fields(FitOptions):
+        asked = getattr(options, field.name)
+        if field.name in ignored or asked == getattr(default, field.name):
+            continue
+        planned = getattr(plan, field.name)
+        if asked != planned:
+            option = "--" + field.name.replace("_", "-")
+            raise SplatError(
+                f"{option} {asked} was given, but the run was begun with {planned}",
+                advice=f"Leave {option} out when resuming, or train into another folder",
+            )

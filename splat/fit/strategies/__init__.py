@@ -1,0 +1,31 @@
+"""Ways to add and remove Gaussians during training, all under a hard budget."""
+
+from __future__ import annotations
+
+from splat.fit.options import StrategyName
+from splat.fit.protocols import Strategy
+from splat.fit.strategies.adc import Adc, AdcSettings
+from splat.fit.strategies.growth import Growth
+from splat.fit.strategies.mcmc import Mcmc, McmcSettings
+
+__all__ = ["Adc", "AdcSettings", "Growth", "Mcmc", "McmcSettings", "make_strategy"]
+
+
+def make_strategy(
+    name: StrategyName, iterations: int, first: int, budget: int, extent: float, seed: int
+) -> Strategy:
+    """A strategy with its constants scaled to the length of the run.
+
+    Args:
+        name: "adc" or "mcmc".
+        iterations: planned steps.
+        first: Gaussians at the start.
+        budget: most Gaussians ever.
+        extent: scene extent, normalised units.
+        seed: of everything random in it.
+    """
+    if name == "adc":
+        return Adc(
+            AdcSettings.scaled_to(iterations, extent), Growth.scaled_to(iterations, first, budget, 0.5), seed
+        )
+    return Mcmc(McmcSettings.scaled_to(iterations), Growth.scaled_to(iterations, first, budget, 0.6), seed)

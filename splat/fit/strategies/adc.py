@@ -1,0 +1,165 @@
+"""Adaptive density control of 3DGS (Kerbl et al. 2023) with absolute gradients (AbsGS, Ye et al. 2024).
+
+Gaussians whose projected centre has a large mean gradient are cloned when small and split when large;
+nearly transparent and oversized ones are removed; opacities are pulled down now and then so that what
+is not needed goes. Every count obeys the budget: when more want to grow than may, the largest win.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from splat.cameras import Camera
+from splat.fit.protocols import Change
+from splat.fit.scene import TrainedScene
+from splat.fit.strategies.covariance import draws
+from splat.fit.strategies.growth import Growth
+from splat.rasterize.rendered import Rendered
+
+
+@dataclass(frozen=True)
+class AdcSettings:
+    """Constants of 3DGS; those in iterations are scaled to the run.
+
+    Attributes:
+        absgrad: judge by the sum of absolute per-pixel gradients instead of the signed sum.
+        threshold: least mean gradient, in NDC units, that densifies.
+        small: largest scale that is cloned rather than split, normalised units.
+        large: scale beyond which a Gaussian is removed once opacities were reset, normalised units.
+        faint: opacity below which a Gaussian is removed.
+        reset_every: iterations between opacity resets.
+        reset_until: iteration after which there is none.
+        reset_opacity: what opacities are cut to.
+    """
+
+    absgrad: bool = True
+    threshold: float = 8e-4
+    small: float = 0.01
+    large: float = 0.1
+    faint: float = 0.005
+    reset_every: int = 3000
+    reset_until: int = 15_000
+    reset_opacity: float = 0.01
+
+    @classmethod
+    def scaled_to(cls, iterations: int, extent: float, absgrad: bool = True) -> AdcSettings:
+        """Constants for a run of this many steps.
+
+        A reset needs some hundred steps to heal, so a short run has fewer of them, or none.
+        """
+        return cls(
+            absgrad=absgrad,
+            threshold=8e-4 if absgrad else 2e-4,
+            small=0.01 * extent,
+            large=0.1 * extent,
+            reset_every=max(1500, iterations // 10),
+            reset_until=int(0.45 * iterations),
+        )
+
+
+class Adc:
+    """Clone, split, prune and reset.
+
+    Args:
+        settings: constants.
+        growth: when, and up to how many.
+        seed: of where split Gaussians go.
+    """
+
+    def __init__(self, settings: AdcSettings, growth: Growth, seed: int) -> None:
+        self.settings = settings
+        self.growth = growth
+        self._generator = torch.Generator().manual_seed(seed)
+        self._gradient = torch.zeros(0)
+        self._views = torch.zeros(0)
+        self._was_reset = False
+
+    def before_step(self, scene: TrainedScene, rendered: Rendered, camera: Camera, iteration: int) -> None:
+        """Add this view's screen gradients, in NDC units (pixels times half the image size)."""
+        if iteration >= self.growth.stop or rendered.screen is None or rendered.screen.grad is None:
+            return
+        if self._gradient.shape[0] != len(scene):
+            self._restart(len(scene))
+        pair = rendered.screen.grad[:, 2:] if self.settings.absgrad else rendered.screen.grad[:, :2]
+        half = torch.tensor([camera.width / 2, camera.height / 2], dtype=pair.dtype)
+        self._gradient += torch.linalg.vector_norm(pair * half, dim=1)
+        self._views += rendered.visible
+
+    def after_step(self, scene: TrainedScene, rates: dict[str, float], iteration: int) -> Change | None:
+        """Densify and prune when due; reset opacities when due."""
+        change = None
+        if self.growth.due(iteration) and self._gradient.shape[0] == len(scene):
+            change = self._densify(scene, iteration)
+            self._restart(len(scene))
+        settings = self.settings
+        if 0 < iteration <= settings.reset_until and iteration % settings.reset_every == 0:
+            self._reset(scene)
+        return change
+
+    def state_dict(self) -> dict[str, Any]:
+        """Statistics gathered since the last densification, and the generator."""
+        return {
+            "generator": self._generator.get_state(),
+            "gradient": self._gradient,
+            "views": self._views,
+            "was_reset": self._was_reset,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a state that ``state_dict`` gave."""
+        self._generator.set_state(state["generator"])
+        self._gradient = state["gradient"].clone()
+        self._views = state["views"].clone()
+        self._was_reset = bool(state["was_reset"])
+
+    def _restart(self, count: int) -> None:
+        self._gradient = torch.zeros(count)
+        self._views = torch.zeros(count)
+
+    def _densify(self, scene: TrainedScene, iteration: int) -> Change:
+        before = len(scene)
+        mean = self._gradient / self._views.clamp_min(1)
+        doomed = self._doomed(scene)
+        room = self.growth.room(before - int(doomed.sum()), iteration)
+        mean[doomed] = 0
+        wanting = (mean >= self.settings.threshold).nonzero().squeeze(1)
+        chosen = wanting[mean[wanting].topk(min(room, wanting.numel())).indices].sort().values
+        largest = scene.gaussians.log_scales.detach()[chosen].amax(1)
+        is_small = largest <= math.log(self.settings.small)
+        cloned, split = chosen[is_small], chosen[~is_small]
+        new = [scene.rows(cloned), *split_in_two(scene, split, self._generator)]
+        doomed[split] = True
+        scene.keep((~doomed).nonzero().squeeze(1))
+        rows = {name: torch.cat([part[name] for part in new]) for name in new[0]}
+        scene.append(rows)
+        return Change(added=chosen.numel(), removed=before + chosen.numel() - len(scene))
+
+    def _doomed(self, scene: TrainedScene) -> Tensor:
+        """[N] bool: too faint, or (after the first reset) too large; never all of them."""
+        doomed = torch.sigmoid(scene.gaussians.logit_opacities.detach()) < self.settings.faint
+        if self._was_reset:
+            doomed |= scene.gaussians.log_scales.detach().amax(1) > math.log(self.settings.large)
+        return doomed if not bool(doomed.all()) else torch.zeros_like(doomed)
+
+    def _reset(self, scene: TrainedScene) -> None:
+        limit = math.log(self.settings.reset_opacity / (1 - self.settings.reset_opacity))
+        logits = scene.gaussians.logit_opacities.detach()
+        every = torch.arange(len(scene))
+        scene.overwrite(every, {"logit_opacities": logits.clamp_max(limit)}, ("logit_opacities",))
+        self._was_reset = True
+
+
+def split_in_two(scene: TrainedScene, rows: Tensor, generator: torch.Generator) -> list[dict[str, Tensor]]:
+    """Two children for each of ``rows``: centres drawn from the parent, scales divided by 1.6."""
+    children = []
+    for _ in range(2):
+        child = scene.rows(rows)
+        child["means"] = child["means"] + draws(scene.gaussians, rows, generator)
+        child["log_scales"] = child["log_scales"] - math.log(1.6)
+        children.append(child)
+    return children

@@ -1,0 +1,171 @@
+"""A fit from beginning to end: prepare or resume, train, write what came out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+from splat import __version__
+from splat.capture.types import Capture
+from splat.errors import SplatError
+from splat.fit.engine import Engine, choose_engine
+from splat.fit.evaluate import evaluate
+from splat.fit.initialise import first_gaussians
+from splat.fit.machine import detect, resident_memory_gib
+from splat.fit.metrics import Outcome, cameras, mean_psnr, metrics, per_view, to_original
+from splat.fit.optimisation import Optimisation
+from splat.fit.options import FitOptions
+from splat.fit.pace import iterations_within
+from splat.fit.photos import PhotoStore
+from splat.fit.presets import Plan, plan_fit
+from splat.fit.progress import Ending, FitHooks, FitResult
+from splat.fit.resume import Saved, check_same_capture, read_saved
+from splat.fit.room import check_disk
+from splat.fit.run import RunFolder
+from splat.fit.scene import TrainedScene
+from splat.fit.schedules import FitSchedule, length_boost
+from splat.fit.session import Session
+from splat.fit.strategies import make_strategy
+from splat.gaussians import Gaussians
+
+PLAIN = "the native core is not built: training in plain PyTorch, some fifty times slower"
+
+
+def fit(capture: Capture, run: RunFolder, options: FitOptions, hooks: FitHooks | None = None) -> FitResult:
+    """Train a scene on a capture and fill the run folder.
+
+    Same seed, machine and threads: same bits, also when the run was stopped or killed and resumed.
+    (With ``max_seconds`` the number of iterations is planned once from the measured speed and then
+    kept; only a run that the clock stops early depends on the clock.)
+
+    Args:
+        capture: views, split and sparse points.
+        run: where results, log and checkpoints go.
+        options: what was asked for.
+        hooks: progress, live scene, and a way to stop.
+
+    Returns:
+        The scene in the original world and how training ended.
+
+    Raises:
+        SplatError: the capture cannot be trained on, the disk is full, a checkpoint is unusable, or
+            training broke down. Checkpoints written before are kept.
+    """
+    _check_capture(capture, options)
+    run.probe()
+    hooks, engine = hooks or FitHooks(), choose_engine()
+    saved = read_saved(run, options) if options.resume else None
+    notes = [] if engine.name == "native" else [PLAIN]
+    if saved is None:
+        plan, why = plan_fit(options, capture, detect(), resident_memory_gib())
+        notes += why
+    else:
+        check_same_capture(capture, saved)
+        plan = saved.plan
+    engine.set_threads(plan.threads)
+    photos = _open_photos(capture, plan)
+    try:
+        if saved is None:
+            optimisation, text = _begin(capture, plan, photos, engine, options)
+            notes.append(text)
+        else:
+            optimisation = _continue(capture, saved, photos, engine)
+        check_disk(run, optimisation.plan)
+        _write_config(run, options, optimisation.plan)
+        session = Session(optimisation, run, options, hooks, saved, notes)
+        ending = session.train()
+        return _finish(session, run, ending)
+    finally:
+        photos.close()
+
+
+def assemble(
+    capture: Capture, plan: Plan, scene: TrainedScene, photos: PhotoStore, engine: Engine
+) -> Optimisation:
+    """An optimiser with the schedule, strategy and loss of ``plan`` around a scene at iteration 0."""
+    schedule = make_schedule(capture, plan)
+    strategy = make_strategy(
+        plan.strategy, plan.iterations, plan.first, plan.budget, capture.extent, plan.seed + 2
+    )
+    return Optimisation(capture, plan, scene, schedule, strategy, engine.loss(), photos, engine)
+
+
+def make_schedule(capture: Capture, plan: Plan) -> FitSchedule:
+    """The 3DGS schedule stretched to ``plan.iterations``."""
+    return FitSchedule(
+        iterations=plan.iterations,
+        extent=capture.extent,
+        max_sh_degree=plan.sh_degree,
+        downscales=plan.downscales,
+        boost=length_boost(plan.iterations),
+    )
+
+
+def _check_capture(capture: Capture, options: FitOptions) -> None:
+    if not capture.train:
+        raise SplatError(
+            "the capture has no photos to train on", expected="at least one besides those held out"
+        )
+    if options.random_background and capture.background is None:
+        raise SplatError(
+            "--random-background was given, but the photos are opaque", expected="photos with transparency"
+        )
+
+
+def _open_photos(capture: Capture, plan: Plan) -> PhotoStore:
+    background = capture.background or (0.0, 0.0, 0.0)
+    return PhotoStore(capture.views, background, plan.random_background, plan.photo_bytes, plan.threads)
+
+
+def _begin(
+    capture: Capture, plan: Plan, photos: PhotoStore, engine: Engine, options: FitOptions
+) -> tuple[Optimisation, str]:
+    """The optimiser at iteration 0, its plan made to fit the clock, and a sentence about the start."""
+    first, text = first_gaussians(capture, plan.budget, plan.sh_degree, plan.antialias, plan.seed, engine)
+    plan = replace(plan, first=len(first))
+    scene = TrainedScene(first, make_schedule(capture, plan).rates(0), engine)
+    optimisation = assemble(capture, plan, scene, photos, engine)
+    if options.max_seconds is None:
+        return optimisation, text
+    possible = iterations_within(options.max_seconds, optimisation)
+    fitting = possible if options.iterations is None else min(possible, options.iterations)
+    return assemble(capture, plan.with_iterations(fitting, options), scene, photos, engine), text
+
+
+def _continue(capture: Capture, saved: Saved, photos: PhotoStore, engine: Engine) -> Optimisation:
+    """The optimiser where a checkpoint left it."""
+    start = Gaussians(**saved.optimisation["scene"]["parameters"], antialias=saved.plan.antialias)
+    scene = TrainedScene(start, make_schedule(capture, saved.plan).rates(0), engine)
+    optimisation = assemble(capture, saved.plan, scene, photos, engine)
+    optimisation.load_state_dict(saved.optimisation)
+    return optimisation
+
+
+def _write_config(run: RunFolder, options: FitOptions, plan: Plan) -> None:
+    """Add the options of training and what they were resolved to; keep what others wrote."""
+    config = run.read_json(run.config) if run.config.exists() else {}
+    run.write_json(
+        run.config, {**config, "version": __version__, "fit": asdict(options), "plan": asdict(plan)}
+    )
+
+
+def _finish(session: Session, run: RunFolder, ending: Ending) -> FitResult:
+    """Write the scene first, then cameras and scores."""
+    from splat.io.ply import write_ply
+
+    optimisation = session.optimisation
+    capture, plan = optimisation.capture, optimisation.plan
+    session.announce("writing")
+    trained = optimisation.scene.gaussians.detached()
+    original = to_original(trained, capture)
+    write_ply(run.splat, original)
+    run.write_json(run.cameras, cameras(capture))
+    session.announce("evaluating")
+    settings = optimisation.scoring_settings()
+    scores = evaluate(trained, capture, capture.test, settings, run.renders, optimisation.photos)
+    outcome = Outcome(optimisation.iteration, session.seconds, session.notes)
+    run.write_json(run.per_view, per_view(scores))
+    run.write_json(run.metrics, metrics(scores, original, capture, plan, outcome))
+    session.close(scores)
+    return FitResult(
+        original, ending, optimisation.iteration, mean_psnr(scores), session.seconds, session.notes
+    )
