@@ -75,7 +75,7 @@ def run(command: list[str], step: str) -> None:
     print(result.stdout, flush=True)
     if result.returncode:
         raise SystemExit(
-            f"\n{result.stdout}\n{step} of the native core failed (exit code {result.returncode}); the "
+            f"{step} of the native core failed (exit code {result.returncode}); the "
             "compiler's own words are above. A C++17 compiler is needed (Linux: g++ or clang++; macOS: "
             "xcode-select --install; Windows: Visual Studio Build Tools). If it is the CUDA part that "
             "fails, build without it: SPLAT_CUDA=0 pip install ."
