@@ -37,6 +37,22 @@ SPLAT_HD vf exp2_(vf x) {
     return scale_by_floor(p, x);
 }
 
+// log2 of a positive normal number, error 1e-7: x = m 2^e with m in [sqrt(1/2), sqrt(2)), then the
+// series of 2 atanh((m - 1) / (m + 1)).
+SPLAT_HD vf log2_(vf x) {
+    vf e;
+    vf m = split_exponent(x, e);
+    const vm high = m > vf(1.41421356f);
+    m = select(high, m * vf(0.5f), m);
+    e = select(high, e + vf(1.f), e);
+    const vf f = (m - vf(1.f)) / (m + vf(1.f)), s = f * f;
+    vf p = fma_(s, vf(1.f / 9.f), vf(1.f / 7.f));
+    p = fma_(s, p, vf(1.f / 5.f));
+    p = fma_(s, p, vf(1.f / 3.f));
+    p = fma_(s, p, vf(1.f));
+    return fma_(p * f, vf(2.88539008f), e);
+}
+
 // W floats that lie `stride` floats apart.
 SPLAT_HD vf load_strided(const float* p, int64_t stride) {
     alignas(64) float t[W];
@@ -47,6 +63,12 @@ SPLAT_HD void store_strided(float* p, int64_t stride, vf v) {
     alignas(64) float t[W];
     v.store(t);
     for (int i = 0; i < W; ++i) p[i * stride] = t[i];
+}
+
+SPLAT_HD void store_strided_n(float* p, int64_t stride, vf v, int n) {
+    alignas(64) float t[W];
+    v.store(t);
+    for (int i = 0; i < n; ++i) p[i * stride] = t[i];
 }
 
 SPLAT_END

@@ -71,6 +71,13 @@ SPLAT_HD vf scale_by_floor(vf p, vf x) {
     __m256i e = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p.v), e));
 }
+// x = m * 2^e with m in [1, 2)
+SPLAT_HD vf split_exponent(vf x, vf& e) {
+    const __m256i b = _mm256_castps_si256(x.v);
+    e = _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_srli_epi32(b, 23), _mm256_set1_epi32(127)));
+    return _mm256_castsi256_ps(_mm256_or_si256(_mm256_and_si256(b, _mm256_set1_epi32(0x007fffff)),
+                                               _mm256_set1_epi32(0x3f800000)));
+}
 SPLAT_HD float sum(vf a) {
     __m128 q = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
     q = _mm_add_ps(q, _mm_movehl_ps(q, q));

@@ -62,6 +62,11 @@ SPLAT_HD vf rcp_(vf a) {
 // x - floor(x), and p * 2^floor(x)
 SPLAT_HD vf fraction(vf x) { return _mm512_reduce_ps(x.v, _MM_FROUND_TO_NEG_INF); }
 SPLAT_HD vf scale_by_floor(vf p, vf x) { return _mm512_scalef_ps(p.v, x.v); }
+// x = m * 2^e with m in [1, 2)
+SPLAT_HD vf split_exponent(vf x, vf& e) {
+    e = _mm512_getexp_ps(x.v);
+    return _mm512_getmant_ps(x.v, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero);
+}
 SPLAT_HD float sum(vf a) {
     __m256 h = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
     __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));

@@ -78,6 +78,18 @@ SPLAT_HD vf scale_by_floor(vf p, vf x) {
     }
     return p;
 }
+// x = m * 2^e with m in [1, 2)
+SPLAT_HD vf split_exponent(vf x, vf& e) {
+    vf m;
+    for (int i = 0; i < 4; ++i) {
+        int32_t b;
+        std::memcpy(&b, &x.v[i], 4);
+        e.v[i] = float((b >> 23) - 127);
+        b = (b & 0x007fffff) | 0x3f800000;
+        std::memcpy(&m.v[i], &b, 4);
+    }
+    return m;
+}
 SPLAT_HD float sum(vf a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
 
 #undef SPLAT_LANES

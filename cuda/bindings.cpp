@@ -1,0 +1,208 @@
+// The Python module splat._native: raw arrays in and out, nothing of torch. Python allocates every
+// output; shapes are checked here once.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <cmath>
+#include <optional>
+#include <nanobind/stl/optional.h>
+
+#include "cpu/frame.h"
+#include "cpu/kernels.h"
+#include "cpu/pool.h"
+#include "gpu/device.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+#ifdef SPLAT_HAVE_TRAINING
+void bind_training(nb::module_& m);
+#endif
+void bind_formulas(nb::module_& m);
+
+namespace splat {
+namespace {
+
+template <class... Shape>
+using Array = nb::ndarray<float, nb::shape<Shape::value...>, nb::c_contig, nb::device::cpu>;
+template <class... Shape>
+using ConstArray = nb::ndarray<const float, nb::shape<Shape::value...>, nb::c_contig, nb::device::cpu>;
+template <int64_t N>
+struct D {
+    static constexpr int64_t value = N;
+};
+using Any = D<-1>;
+
+void require(bool ok, const char* what) {
+    if (!ok) throw nb::value_error(what);
+}
+
+template <class A>
+auto data_or_null(std::optional<A>& a) -> decltype(a->data()) {
+    return a ? a->data() : nullptr;
+}
+
+// Everything a render reads, filled from Python once per call.
+struct Scene {
+    ConstArray<Any, D<3>> means;
+    ConstArray<Any, D<4>> quats;
+    ConstArray<Any, D<3>> log_scales;
+    ConstArray<Any> logit_opacities;
+    ConstArray<Any, Any, D<3>> sh;
+};
+
+FrameInput make_input(const Scene& s, const ConstArray<D<4>, D<4>>& world_to_camera,
+                      const std::vector<float>& intrinsics, int width, int height, int sh_degree, bool mip,
+                      const std::vector<float>& background, float near, float far, bool geometry) {
+    const size_t n = s.means.shape(0);
+    require(s.quats.shape(0) == n && s.log_scales.shape(0) == n && s.logit_opacities.shape(0) == n &&
+                s.sh.shape(0) == n,
+            "all Gaussian arrays must have the same first dimension");
+    require(sh_degree >= 0 && sh_degree <= 3 && int((sh_degree + 1) * (sh_degree + 1)) <= int(s.sh.shape(1)),
+            "sh holds fewer coefficients than sh_degree needs");
+    require(width > 0 && height > 0 && width <= 65535 * kTile && height <= 65535 * kTile, "bad image size");
+    require(intrinsics.size() == 4 && background.size() == 3, "intrinsics are (fx, fy, cx, cy), background is RGB");
+    FrameInput in;
+    in.count = int64_t(n);
+    in.sh_stored = int(s.sh.shape(1));
+    in.sh_degree = sh_degree;
+    in.means = s.means.data(), in.quats = s.quats.data(), in.log_scales = s.log_scales.data();
+    in.logit_opacities = s.logit_opacities.data(), in.sh = s.sh.data();
+    for (int i = 0; i < 16; ++i) in.world_to_camera[i] = world_to_camera.data()[i];
+    in.fx = intrinsics[0], in.fy = intrinsics[1], in.cx = intrinsics[2], in.cy = intrinsics[3];
+    in.width = width, in.height = height;
+    in.mip = mip;
+    for (int i = 0; i < 3; ++i) in.background[i] = background[i];
+    in.near = near, in.far = far;
+    in.geometry = geometry;
+    return in;
+}
+
+class PyFrame {
+  public:
+    void render(ConstArray<Any, D<3>> means, ConstArray<Any, D<4>> quats, ConstArray<Any, D<3>> log_scales,
+                ConstArray<Any> logit_opacities, ConstArray<Any, Any, D<3>> sh,
+                ConstArray<D<4>, D<4>> world_to_camera, std::vector<float> intrinsics, int width, int height,
+                int sh_degree, bool mip, std::vector<float> background, float near, float far,
+                Array<Any, Any, D<3>> color, Array<Any, Any> alpha, Array<Any> radii,
+                std::optional<Array<Any, Any>> depth_sum, std::optional<Array<Any, Any>> median_depth,
+                std::optional<Array<Any, Any, D<3>>> normals) {
+        input_ = make_input({means, quats, log_scales, logit_opacities, sh}, world_to_camera, intrinsics, width,
+                            height, sh_degree, mip, background, near, far, depth_sum.has_value());
+        const auto fits = [&](const auto& a) {
+            return int(a.shape(0)) == height && int(a.shape(1)) == width;
+        };
+        require(fits(color) && fits(alpha) && int64_t(radii.shape(0)) == input_.count, "output of the wrong shape");
+        require(!depth_sum || (median_depth && normals && fits(*depth_sum) && fits(*median_depth) && fits(*normals)),
+                "depth_sum, median_depth and normals come together, at the image size");
+        const FrameOutput out{color.data(), alpha.data(), data_or_null(depth_sum), data_or_null(median_depth),
+                              data_or_null(normals), radii.data()};
+        nb::gil_scoped_release release;
+        kernels_ = &kernels();
+        kernels_->render(frame_, input_, out);
+    }
+
+    void backward(ConstArray<Any, D<3>> means, ConstArray<Any, D<4>> quats, ConstArray<Any, D<3>> log_scales,
+                  ConstArray<Any> logit_opacities, ConstArray<Any, Any, D<3>> sh, Array<Any, Any, D<3>> color,
+                  Array<Any, Any> alpha, std::optional<Array<Any, Any>> depth_sum,
+                  std::optional<Array<Any, Any, D<3>>> normals, std::optional<ConstArray<Any, Any, D<3>>> v_color,
+                  std::optional<ConstArray<Any, Any>> v_alpha, std::optional<ConstArray<Any, Any>> v_depth_sum,
+                  std::optional<ConstArray<Any, Any>> v_median_depth,
+                  std::optional<ConstArray<Any, Any, D<3>>> v_normals, Array<Any, D<3>> v_means,
+                  Array<Any, D<4>> v_quats, Array<Any, D<3>> v_log_scales, Array<Any> v_logit_opacities,
+                  Array<Any, Any, D<3>> v_sh, Array<Any, D<4>> screen, std::optional<Array<D<3>, D<4>>> pose) {
+        require(kernels_ != nullptr, "backward() before render()");
+        require(int64_t(means.shape(0)) == input_.count, "not the scene that was rendered");
+        const size_t n = means.shape(0);
+        require(v_means.shape(0) == n && v_quats.shape(0) == n && v_log_scales.shape(0) == n &&
+                    v_logit_opacities.shape(0) == n && v_sh.shape(0) == n && v_sh.shape(1) == sh.shape(1) &&
+                    screen.shape(0) == n,
+                "gradient of the wrong shape");
+        FrameInput in = input_;
+        in.means = means.data(), in.quats = quats.data(), in.log_scales = log_scales.data();
+        in.logit_opacities = logit_opacities.data(), in.sh = sh.data();
+        const FrameOutput out{color.data(), alpha.data(), data_or_null(depth_sum), nullptr, data_or_null(normals),
+                              nullptr};
+        const FrameGradients g{data_or_null(v_color), data_or_null(v_alpha), data_or_null(v_depth_sum),
+                               data_or_null(v_median_depth), data_or_null(v_normals), v_means.data(),
+                               v_quats.data(), v_log_scales.data(), v_logit_opacities.data(), v_sh.data(),
+                               screen.data(), data_or_null(pose)};
+        require(!in.geometry || (out.depth_sum && out.normals), "a geometry render needs its outputs back");
+        nb::gil_scoped_release release;
+        kernels_->render_backward(frame_, in, out, g);
+    }
+
+    int64_t visible() const { return frame_.visible; }
+    int64_t intersections() const { return frame_.intersections; }
+    int64_t hits() const { return frame_.hits; }
+    int64_t bytes() const { return frame_.bytes(); }
+    // (splat, 4x4 block) pairs that changed at least one pixel
+    int64_t block_hits() const {
+        int64_t total = 0;
+        for (int64_t t = 0; t < int64_t(frame_.tiles_x) * frame_.tiles_y; ++t)
+            for (uint32_t k = 0; k < frame_.tile_hits[t]; ++k)
+                total += __builtin_popcount(frame_.masks[frame_.tile_begin[t] + k]);
+        return total;
+    }
+    std::vector<double> seconds() const {
+        return std::vector<double>(frame_.seconds, frame_.seconds + Frame::kStages);
+    }
+
+  private:
+    Frame frame_;
+    FrameInput input_;
+    const Kernels* kernels_ = nullptr;
+};
+
+nb::dict build_info() {
+    nb::dict d;
+    std::string reason;
+    const int devices = gpu::device_count(reason);
+    d["version"] = SPLAT_VERSION;
+    d["isa"] = kernels().name;
+    d["isas"] = built_isas();
+    d["supported_isas"] = supported_isas();
+    d["threads"] = pool().size();
+    d["cuda_compiled"] = gpu::compiled();
+    d["cuda_device"] = devices > 0 ? gpu::device_summary(0) : std::string();
+    d["cuda_reason"] = reason;
+    return d;
+}
+
+}  // namespace
+}  // namespace splat
+
+NB_MODULE(_native, m) {
+    using namespace splat;
+    m.doc() = "The native core of splat: CPU kernels (and CUDA ones where compiled).";
+    m.def("build_info", &build_info);
+    m.def("set_isa", &set_isa, "name"_a);
+    m.def("set_threads", [](int n) { pool().resize(n < 1 ? 1 : n); }, "threads"_a,
+          nb::call_guard<nb::gil_scoped_release>());
+    nb::class_<PyFrame>(m, "Frame")
+        .def(nb::init<>())
+        .def("render", &PyFrame::render, "means"_a.noconvert(), "quats"_a.noconvert(), "log_scales"_a.noconvert(),
+             "logit_opacities"_a.noconvert(), "sh"_a.noconvert(), "world_to_camera"_a.noconvert(), "intrinsics"_a,
+             "width"_a, "height"_a, "sh_degree"_a, "mip"_a, "background"_a, "near"_a, "far"_a, "color"_a.noconvert(),
+             "alpha"_a.noconvert(), "radii"_a.noconvert(), "depth_sum"_a.noconvert().none(),
+             "median_depth"_a.noconvert().none(), "normals"_a.noconvert().none())
+        .def("backward", &PyFrame::backward, "means"_a.noconvert(), "quats"_a.noconvert(),
+             "log_scales"_a.noconvert(), "logit_opacities"_a.noconvert(), "sh"_a.noconvert(), "color"_a.noconvert(),
+             "alpha"_a.noconvert(), "depth_sum"_a.noconvert().none(), "normals"_a.noconvert().none(),
+             "v_color"_a.noconvert().none(), "v_alpha"_a.noconvert().none(), "v_depth_sum"_a.noconvert().none(),
+             "v_median_depth"_a.noconvert().none(), "v_normals"_a.noconvert().none(), "v_means"_a.noconvert(),
+             "v_quats"_a.noconvert(), "v_log_scales"_a.noconvert(), "v_logit_opacities"_a.noconvert(),
+             "v_sh"_a.noconvert(), "screen"_a.noconvert(), "pose"_a.noconvert().none())
+        .def_prop_ro("visible", &PyFrame::visible)
+        .def_prop_ro("intersections", &PyFrame::intersections)
+        .def_prop_ro("hits", &PyFrame::hits)
+        .def_prop_ro("block_hits", &PyFrame::block_hits)
+        .def_prop_ro("bytes", &PyFrame::bytes)
+        .def_prop_ro("seconds", &PyFrame::seconds);
+#ifdef SPLAT_HAVE_TRAINING
+    bind_training(m);
+#endif
+    bind_formulas(m);
+}

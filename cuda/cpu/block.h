@@ -1,0 +1,78 @@
+// The unit of the pixel loop: a 4x4-pixel block, 16 blocks to a 16x16 tile. Lane l of a block is
+// pixel (l % 4, l / 4); a vector of W lanes covers a whole block (W = 16), half of one (8) or a
+// row of one (4).
+#pragma once
+
+#include "frame.h"
+#include "simd.h"
+
+SPLAT_BEGIN
+
+constexpr int kParts = 16 / W;  // vectors per block
+
+// Pixel centres of part `part` of block `block` in the tile at (x0, y0).
+struct Centres {
+    vf x, y;
+};
+
+inline Centres centres(float x0, float y0, int block, int part) {
+    alignas(64) float x[W], y[W];
+    for (int l = 0; l < W; ++l) {
+        const int lane = part * W + l;
+        x[l] = x0 + float((block & 3) * 4 + (lane & 3)) + 0.5f;
+        y[l] = y0 + float((block >> 2) * 4 + (lane >> 2)) + 0.5f;
+    }
+    return {vf::load(x), vf::load(y)};
+}
+
+// Which of the tile's 16 blocks hold a pixel centre with alpha >= 1/255: the smallest u^2 + v^2
+// over each block's rectangle of centres, found on the edges that face the splat (StopThePop,
+// Radl et al. 2024, applied to blocks; exact for a convex quadratic).
+struct BlockTest {
+    vf x[kParts], y[kParts];  // first pixel centre of block (part * W + lane)
+
+    BlockTest(float x0, float y0) {
+        for (int part = 0; part < kParts; ++part) {
+            alignas(64) float bx[W], by[W];
+            for (int l = 0; l < W; ++l) {
+                const int block = part * W + l;
+                bx[l] = x0 + float((block & 3) * 4) + 0.5f;
+                by[l] = y0 + float((block >> 2) * 4) + 0.5f;
+            }
+            x[part] = vf::load(bx), y[part] = vf::load(by);
+        }
+    }
+
+    SPLAT_HD uint32_t operator()(const Row& row, float limit) const {
+        const vf l11(row.l11), l21(row.l21), l22(row.l22), zero(0.f), three(3.f);
+        uint32_t mask = 0;
+        for (int part = 0; part < kParts; ++part) {
+            const vf left = x[part] - vf(row.mx), right = left + three;
+            const vf top = y[part] - vf(row.my), bottom = top + three;
+            const vf near_x = min_(max_(zero, left), right), near_y = min_(max_(zero, top), bottom);
+            const vf at_y = min_(max_(vf(row.ky) * near_x, top), bottom);
+            const vf at_x = min_(max_(vf(row.kx) * near_y, left), right);
+            const vf u1 = fma_(l11, near_x, l21 * at_y), v1 = l22 * at_y;
+            const vf u2 = fma_(l11, at_x, l21 * near_y), v2 = l22 * near_y;
+            const vf q = min_(fma_(u1, u1, v1 * v1), fma_(u2, u2, v2 * v2));
+            mask |= bits(q <= vf(limit)) << (part * W);
+        }
+        return mask;
+    }
+};
+
+// log2 of the unclamped alpha, and (u, v) of project.h.
+struct Exponent {
+    vf u, v, e;
+};
+
+SPLAT_HD Exponent exponent(const Row& row, vf px, vf py) {
+    const vf dx = px - vf(row.mx), dy = py - vf(row.my);
+    const vf u = fma_(vf(row.l11), dx, vf(row.l21) * dy), v = vf(row.l22) * dy;
+    return {u, v, fnma_(v, v, fnma_(u, u, vf(row.log2_opacity)))};
+}
+
+// A margin on the block test for the rounding of the exponent.
+constexpr float kBlockMargin = 1e-3f;
+
+SPLAT_END

@@ -1,0 +1,131 @@
+// One render: what goes in, what comes out, and what its backward needs.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+namespace splat {
+
+// A buffer that grows and never shrinks; contents are not initialised. 64-byte aligned.
+template <class T>
+class Buffer {
+  public:
+    T* reserve(int64_t n) {
+        if (n > capacity_) {
+            data_.reset();
+            capacity_ = 0;
+            const int64_t wanted = n + n / 4;
+            const size_t bytes = (size_t(wanted) * sizeof(T) + 63) / 64 * 64;
+            void* p = std::aligned_alloc(64, bytes ? bytes : 64);
+            if (!p) throw std::bad_alloc();
+            data_.reset(static_cast<T*>(p));
+            capacity_ = wanted;
+        }
+        return data_.get();
+    }
+    T* get() const { return data_.get(); }
+    T& operator[](int64_t i) const { return data_.get()[i]; }
+    int64_t bytes() const { return capacity_ * int64_t(sizeof(T)); }
+
+  private:
+    struct Free {
+        void operator()(T* p) const { std::free(p); }
+    };
+    std::unique_ptr<T[], Free> data_;
+    int64_t capacity_ = 0;
+};
+
+// Adds the time of its scope to a stage.
+class StageTimer {
+  public:
+    explicit StageTimer(double& seconds) : seconds_(seconds), begin_(clock::now()) {}
+    ~StageTimer() { seconds_ = std::chrono::duration<double>(clock::now() - begin_).count(); }
+
+  private:
+    using clock = std::chrono::steady_clock;
+    double& seconds_;
+    clock::time_point begin_;
+};
+
+constexpr int kTile = 16;       // tile side, pixels
+constexpr int kBlocks = 16;     // 4x4-pixel blocks in a tile
+constexpr int kChunk = 1024;    // Gaussians per task
+constexpr int kSums = 12;       // gradient sums kept per (splat, tile)
+constexpr int kGeometrySums = 12;
+
+// What the pixel loop needs of one splat: one cache line.
+struct alignas(64) Row {
+    float mx, my, l11, l21, l22, log2_opacity, r, g, b, kx, ky, depth;
+    uint16_t tile_x, tile_y, tiles_x, tiles_y;
+    uint32_t slot;              // first of its tiles_x * tiles_y slots
+    uint32_t unused;
+};
+static_assert(sizeof(Row) == 64, "a row is one cache line");
+
+struct FrameInput {
+    int64_t count = 0;
+    int sh_stored = 1;          // coefficients stored per Gaussian
+    int sh_degree = 0;          // degree used
+    const float *means, *quats, *log_scales, *logit_opacities, *sh;
+    float world_to_camera[16];  // row-major
+    float fx, fy, cx, cy;
+    int width, height;
+    bool mip = false;
+    float background[3] = {0, 0, 0};
+    float near = 0.01f, far = 1e10f;
+    bool geometry = false;
+};
+
+struct FrameOutput {
+    float* color;               // [H, W, 3]
+    float* alpha;               // [H, W]
+    float* depth_sum;           // [H, W] sum w t*, geometry only
+    float* median_depth;        // [H, W] geometry only
+    float* normals;             // [H, W, 3] camera frame, geometry only
+    float* radii;               // [N]
+};
+
+struct FrameGradients {
+    const float *color, *alpha, *depth_sum, *median_depth, *normals;  // of the outputs; may be null
+    float *means, *quats, *log_scales, *logit_opacities, *sh;
+    float* screen;              // [N, 4]
+    float* pose;                // [3, 4] or null
+};
+
+struct Frame {
+    // wall seconds of the last call's stages: project, sort, bin, blend, blend backward, project
+    // backward
+    static constexpr int kStages = 6;
+    double seconds[kStages] = {};
+
+    int tiles_x = 0, tiles_y = 0;
+    int64_t visible = 0, intersections = 0, slots = 0, hits = 0;
+
+    Buffer<Row> rows;                  // [N]
+    Buffer<float> whitening;           // [N, 12] geometry only
+    Buffer<uint32_t> ids;              // visible Gaussians, ascending
+    Buffer<uint32_t> keys, keys_other, order, order_other;  // by depth
+    Buffer<uint32_t> histogram;
+    Buffer<int32_t> chunk_count;       // visible per chunk
+    Buffer<int64_t> chunk_slots;       // slots per chunk
+    Buffer<uint32_t> tile_count;       // [segments, tiles]
+    Buffer<uint32_t> tile_begin;       // [tiles + 1]
+    Buffer<uint32_t> lists;            // Gaussians per tile, front to back
+    Buffer<uint16_t> masks;            // per entry of lists: blocks that it changed
+    Buffer<uint32_t> tile_hits;        // entries kept per tile
+    Buffer<float> sums;                // [slots, kSums]
+    Buffer<float> geometry_sums;       // [slots, kGeometrySums]
+    Buffer<uint8_t> touched;           // [slots]
+    Buffer<float> pose_sums;           // [chunks, 16]
+    Buffer<uint8_t> tile_scratch;
+
+    int64_t bytes() const {
+        return rows.bytes() + whitening.bytes() + ids.bytes() + keys.bytes() * 4 + tile_count.bytes() +
+               lists.bytes() + masks.bytes() + sums.bytes() + geometry_sums.bytes() + touched.bytes();
+    }
+};
+
+}  // namespace splat

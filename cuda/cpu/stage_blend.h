@@ -1,0 +1,192 @@
+// Stage 4: blend the tiles. Tiles in parallel; in a tile, batches of splats are sorted out to the
+// 4x4 blocks they reach, then every block runs over its own list with its pixels in registers.
+#pragma once
+
+#include <cstring>
+
+#include "../include/splat/geometry.h"
+#include "block.h"
+#include "pool.h"
+
+SPLAT_BEGIN
+
+constexpr int kBatch = 256;
+
+template <bool G>
+struct TileState {
+    alignas(64) float transmittance[16][16];
+    alignas(64) float red[16][16], green[16][16], blue[16][16], weight[16][16];
+    alignas(64) float depth[G ? 16 : 1][16], median[G ? 16 : 1][16];
+    alignas(64) float nx[G ? 16 : 1][16], ny[G ? 16 : 1][16], nz[G ? 16 : 1][16];
+    Row rows[kBatch];
+    uint32_t ids[kBatch];
+    uint16_t list[16][kBatch + 16];
+    int count[16];
+    uint16_t reach[kBatch + 16], hit[kBatch];
+};
+
+inline Whitening<vf> broadcast_whitening(const float* w) {
+    return {{{{vf(w[0]), vf(w[1]), vf(w[2])}, {vf(w[3]), vf(w[4]), vf(w[5])}, {vf(w[6]), vf(w[7]), vf(w[8])}}},
+            {vf(w[9]), vf(w[10]), vf(w[11])}};
+}
+
+// Block b's splats of this batch, front to back, from the masks reach[0 .. n).
+template <bool G>
+inline void sort_out(TileState<G>& s, int n, uint32_t live) {
+    std::memset(s.count, 0, sizeof(s.count));
+#if defined(__AVX512F__)
+    for (int i = 0; i < n; i += 16) {
+        const __m512i masks = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)(s.reach + i)));
+        const __mmask16 valid = n - i >= 16 ? 0xffff : __mmask16((1u << (n - i)) - 1u);
+        const __m512i index = _mm512_add_epi32(_mm512_set1_epi32(i), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+                                                                                      10, 11, 12, 13, 14, 15));
+        for (int b = 0; b < 16; ++b) {
+            const __mmask16 k = _mm512_mask_test_epi32_mask(valid, masks, _mm512_set1_epi32(1 << b));
+            const __m512i packed = _mm512_maskz_compress_epi32(k, index);
+            _mm256_storeu_si256((__m256i*)(s.list[b] + s.count[b]), _mm512_cvtepi32_epi16(packed));
+            s.count[b] += __builtin_popcount(k);
+        }
+    }
+    (void)live;
+#else
+    for (int i = 0; i < n; ++i)
+        for (uint32_t m = s.reach[i] & live; m; m &= m - 1) {
+            const int b = __builtin_ctz(m);
+            s.list[b][s.count[b]++] = uint16_t(i);
+        }
+#endif
+}
+
+// Part `part` of block b over its list. Returns false once every pixel is finished.
+template <bool G>
+inline bool blend_block(TileState<G>& s, const Frame& frame, const FrameInput& in, int b, int part,
+                        const Centres& at) {
+    const int o = part * W;
+    vf T = vf::load(s.transmittance[b] + o), A = vf::load(s.weight[b] + o);
+    vf R = vf::load(s.red[b] + o), Gr = vf::load(s.green[b] + o), B = vf::load(s.blue[b] + o);
+    vf D, M, NX, NY, NZ, rx, ry;
+    if constexpr (G) {
+        D = vf::load(s.depth[b] + o), M = vf::load(s.median[b] + o);
+        NX = vf::load(s.nx[b] + o), NY = vf::load(s.ny[b] + o), NZ = vf::load(s.nz[b] + o);
+        rx = (at.x - vf(in.cx)) / vf(in.fx), ry = (at.y - vf(in.cy)) / vf(in.fy);
+    }
+    const vf finished(kTransmittanceMin), faint(kLog2AlphaMin), most(kAlphaMax);
+    bool live = true;
+    for (int k = 0; k < s.count[b]; ++k) {
+        const vm open = T >= finished;
+        if (!any(open)) {
+            live = false;
+            break;
+        }
+        const int i = s.list[b][k];
+        const Row& row = s.rows[i];
+        const Exponent x = exponent(row, at.x, at.y);
+        const vm seen = x.e >= faint;
+        const vf alpha = keep(seen, min_(exp2_(x.e), most));
+        const vf w = mul_keep(open, alpha, T);
+        const vf before = T;
+        T = fnma_(alpha, T, T);
+        A += w;
+        R = fma_(w, vf(row.r), R), Gr = fma_(w, vf(row.g), Gr), B = fma_(w, vf(row.b), B);
+        s.hit[i] |= uint16_t(uint32_t(any(open & seen)) << b);
+        if constexpr (G) {
+            const RayHit<vf> h = intersect(broadcast_whitening(frame.whitening.get() + int64_t(s.ids[i]) * 12), rx, ry);
+            D = fma_(w, h.t, D);
+            M = select((before >= vf(0.5f)) & (T < vf(0.5f)), h.t, M);
+            NX = fma_(w, h.normal.x, NX), NY = fma_(w, h.normal.y, NY), NZ = fma_(w, h.normal.z, NZ);
+        }
+    }
+    T.store(s.transmittance[b] + o), A.store(s.weight[b] + o);
+    R.store(s.red[b] + o), Gr.store(s.green[b] + o), B.store(s.blue[b] + o);
+    if constexpr (G) {
+        D.store(s.depth[b] + o), M.store(s.median[b] + o);
+        NX.store(s.nx[b] + o), NY.store(s.ny[b] + o), NZ.store(s.nz[b] + o);
+    }
+    return live;
+}
+
+template <bool G>
+inline void write_tile(const TileState<G>& s, const FrameInput& in, const FrameOutput& out, int x0, int y0) {
+    for (int b = 0; b < 16; ++b)
+        for (int l = 0; l < 16; ++l) {
+            const int x = x0 + (b & 3) * 4 + (l & 3), y = y0 + (b >> 2) * 4 + (l >> 2);
+            if (x >= in.width || y >= in.height) continue;
+            const int64_t p = int64_t(y) * in.width + x;
+            const float rest = 1.f - s.weight[b][l];
+            out.color[3 * p] = s.red[b][l] + rest * in.background[0];
+            out.color[3 * p + 1] = s.green[b][l] + rest * in.background[1];
+            out.color[3 * p + 2] = s.blue[b][l] + rest * in.background[2];
+            out.alpha[p] = s.weight[b][l];
+            if constexpr (G) {
+                out.depth_sum[p] = s.depth[b][l];
+                out.median_depth[p] = s.median[b][l];
+                out.normals[3 * p] = s.nx[b][l];
+                out.normals[3 * p + 1] = s.ny[b][l];
+                out.normals[3 * p + 2] = s.nz[b][l];
+            }
+        }
+}
+
+// Pixels outside the image start finished.
+template <bool G>
+inline void clear_tile(TileState<G>& s, const FrameInput& in, int x0, int y0) {
+    std::memset(&s, 0, offsetof(TileState<G>, rows));
+    for (int b = 0; b < 16; ++b)
+        for (int l = 0; l < 16; ++l) {
+            const bool inside = x0 + (b & 3) * 4 + (l & 3) < in.width && y0 + (b >> 2) * 4 + (l >> 2) < in.height;
+            s.transmittance[b][l] = inside ? 1.f : 0.f;
+        }
+}
+
+template <bool G>
+inline void blend_tile(Frame& frame, const FrameInput& in, const FrameOutput& out, int tile, TileState<G>& s) {
+    const int x0 = tile % frame.tiles_x * kTile, y0 = tile / frame.tiles_x * kTile;
+    clear_tile(s, in, x0, y0);
+    const BlockTest reaches{float(x0), float(y0)};
+    const uint32_t begin = frame.tile_begin[tile], end = frame.tile_begin[tile + 1];
+    uint32_t *lists = frame.lists.get(), kept = begin, live = 0xffff;
+    for (uint32_t first = begin; first < end && live; first += kBatch) {
+        const int count = int(end - first < kBatch ? end - first : kBatch);
+        int n = 0;
+        for (int i = 0; i < count; ++i) {
+            const uint32_t id = lists[first + i];
+            if (i + 8 < count) __builtin_prefetch(&frame.rows[lists[first + i + 8]]);
+            const Row& row = frame.rows[id];
+            const uint32_t mask = reaches(row, row.log2_opacity - kLog2AlphaMin + kBlockMargin) & live;
+            s.rows[n] = row, s.ids[n] = id, s.reach[n] = uint16_t(mask), s.hit[n] = 0;
+            n += mask != 0;
+            n = n < kBatch ? n : kBatch;
+        }
+        sort_out(s, n, live);
+        for (int b = 0; b < 16; ++b) {
+            bool open = false;
+            if (!(live >> b & 1u)) continue;
+            for (int part = 0; part < kParts; ++part)
+                open |= blend_block(s, frame, in, b, part, centres(float(x0), float(y0), b, part));
+            if (!open) live &= ~(1u << b);
+        }
+        for (int i = 0; i < n; ++i) {
+            lists[kept] = s.ids[i];
+            frame.masks[kept] = s.hit[i];
+            kept += s.hit[i] != 0;
+        }
+    }
+    frame.tile_hits[tile] = kept - begin;
+    write_tile(s, in, out, x0, y0);
+}
+
+template <bool G>
+inline void stage_blend(Frame& frame, const FrameInput& in, const FrameOutput& out) {
+    const int64_t tiles = int64_t(frame.tiles_x) * frame.tiles_y;
+    frame.masks.reserve(frame.intersections + 1);
+    frame.lists.reserve(frame.intersections + 1);
+    frame.tile_hits.reserve(tiles);
+    pool().parallel_for(tiles, [&](int64_t tile) {
+        static thread_local Buffer<TileState<G>> scratch;
+        blend_tile(frame, in, out, int(tile), *scratch.reserve(1));
+    });
+    frame.hits = 0;
+    for (int64_t t = 0; t < tiles; ++t) frame.hits += frame.tile_hits[t];
+}
+
+SPLAT_END

@@ -1,0 +1,179 @@
+// Stage 4 backwards: per tile, front to back again over the splats that changed it. With
+//   f_i = dL/dC . c_i + dL/dalpha + dL/dD t_i + dL/dN . n_i     (value of one unit of weight)
+//   R_i = sum_{j > i} w_j f_j + T_end dL/dC . background        (what lies behind)
+// the gradient is dL/dalpha_i = T_i f_i - R_i / (1 - alpha_i), and R starts as the whole sum,
+// known from the outputs: no stored transmittances, no division chain.
+//
+// Each (splat, tile) pair writes its sums to its own slot; stage_gather adds a splat's slots in
+// order, so the result does not depend on the threads.
+#pragma once
+
+#include <cstring>
+
+#include "../include/splat/geometry.h"
+#include "block.h"
+#include "pool.h"
+#include "stage_blend.h"
+
+SPLAT_BEGIN
+
+// Order of the sums of one (splat, tile) pair; h = alpha dL/dalpha.
+enum Sum { kSumH, kSumU, kSumV, kSumUU, kSumUV, kSumVV, kSumR, kSumG, kSumB, kSumAbsX, kSumAbsY };
+
+template <bool G>
+struct TileGradient {
+    alignas(64) float transmittance[16][16], rest[16][16];
+    alignas(64) float red[16][16], green[16][16], blue[16][16], alpha[16][16];
+    alignas(64) float depth[G ? 16 : 1][16], median[G ? 16 : 1][16];
+    alignas(64) float nx[G ? 16 : 1][16], ny[G ? 16 : 1][16], nz[G ? 16 : 1][16];
+};
+
+#if defined(__AVX512F__)
+// Lane l of the result is the sum of the lanes of a[l]: four rounds of swap-and-add.
+SPLAT_HD vf sum_each(const vf* a) {
+    __m512 s[8];
+    for (int k = 0; k < 8; ++k) {
+        const __m512 x = a[k].v, y = a[k + 8].v;
+        s[k] = _mm512_add_ps(_mm512_mask_blend_ps(0xff00, x, y), _mm512_shuffle_f32x4(x, y, 0x4e));
+    }
+    for (int k = 0; k < 4; ++k) {
+        const __m512 x = s[k], y = s[k + 4], swapped = _mm512_mask_blend_ps(0xf0f0, y, x);
+        s[k] = _mm512_add_ps(_mm512_mask_blend_ps(0xf0f0, x, y), _mm512_shuffle_f32x4(swapped, swapped, 0xb1));
+    }
+    for (int k = 0; k < 2; ++k) {
+        const __m512 x = s[k], y = s[k + 2], swapped = _mm512_mask_blend_ps(0xcccc, y, x);
+        s[k] = _mm512_add_ps(_mm512_mask_blend_ps(0xcccc, x, y), _mm512_permute_ps(swapped, 0x4e));
+    }
+    const __m512 x = s[0], y = s[1], swapped = _mm512_mask_blend_ps(0xaaaa, y, x);
+    return _mm512_add_ps(_mm512_mask_blend_ps(0xaaaa, x, y), _mm512_permute_ps(swapped, 0xb1));
+}
+SPLAT_HD void write_sums(const vf* a, float* out, int n) { sum_each(a).store_n(out, n); }
+#else
+SPLAT_HD void write_sums(const vf* a, float* out, int n) {
+    for (int k = 0; k < n; ++k) out[k] = sum(a[k]);
+}
+#endif
+
+template <bool G>
+inline void load_tile_gradient(TileGradient<G>& s, const FrameInput& in, const FrameOutput& out,
+                               const FrameGradients& g, int x0, int y0) {
+    std::memset(&s, 0, sizeof(s));
+    const float* bg = in.background;
+    for (int b = 0; b < 16; ++b)
+        for (int l = 0; l < 16; ++l) {
+            const int x = x0 + (b & 3) * 4 + (l & 3), y = y0 + (b >> 2) * 4 + (l >> 2);
+            if (x >= in.width || y >= in.height) continue;
+            const int64_t p = int64_t(y) * in.width + x;
+            s.transmittance[b][l] = 1.f;
+            float rest = 0.f;
+            if (g.color) {
+                s.red[b][l] = g.color[3 * p], s.green[b][l] = g.color[3 * p + 1], s.blue[b][l] = g.color[3 * p + 2];
+                rest = g.color[3 * p] * out.color[3 * p] + g.color[3 * p + 1] * out.color[3 * p + 1] +
+                       g.color[3 * p + 2] * out.color[3 * p + 2];
+            }
+            if (g.alpha) s.alpha[b][l] = g.alpha[p], rest += g.alpha[p] * out.alpha[p];
+            if constexpr (G) {
+                if (g.depth_sum) s.depth[b][l] = g.depth_sum[p], rest += g.depth_sum[p] * out.depth_sum[p];
+                if (g.median_depth) s.median[b][l] = g.median_depth[p];
+                if (g.normals) {
+                    const float* n = g.normals + 3 * p;
+                    s.nx[b][l] = n[0], s.ny[b][l] = n[1], s.nz[b][l] = n[2];
+                    rest += n[0] * out.normals[3 * p] + n[1] * out.normals[3 * p + 1] + n[2] * out.normals[3 * p + 2];
+                }
+            }
+            s.rest[b][l] = rest;
+        }
+    (void)bg;
+}
+
+// One block part of one splat: updates the pixels, adds to sums[0..11) and to the whitening's.
+template <bool G>
+SPLAT_HD void backward_block(TileGradient<G>& s, const FrameInput& in, const Row& row, const Whitening<vf>& white,
+                             int b, int o, const Centres& at, vf* sums, Mat3<vf>& vm, Vec3<vf>& vp) {
+    const vf T = vf::load(s.transmittance[b] + o);
+    const vf g0 = vf::load(s.red[b] + o), g1 = vf::load(s.green[b] + o), g2 = vf::load(s.blue[b] + o);
+    const Exponent x = exponent(row, at.x, at.y);
+    const vf raw = exp2_(x.e), most(kAlphaMax);
+    const vf alpha = keep(x.e >= vf(kLog2AlphaMin), min_(raw, most));
+    const auto open = T >= vf(kTransmittanceMin);
+    const vf w = mul_keep(open, alpha, T);
+    const vf after = fnma_(alpha, T, T);
+    vf f = fma_(g0, vf(row.r), fma_(g1, vf(row.g), fma_(g2, vf(row.b), vf::load(s.alpha[b] + o))));
+    if constexpr (G) {
+        const vf rx = (at.x - vf(in.cx)) / vf(in.fx), ry = (at.y - vf(in.cy)) / vf(in.fy);
+        const RayHit<vf> hit = intersect(white, rx, ry);
+        const Vec3<vf> gn{vf::load(s.nx[b] + o), vf::load(s.ny[b] + o), vf::load(s.nz[b] + o)};
+        const vf gd = vf::load(s.depth[b] + o);
+        f = f + gd * hit.t + dot(gn, hit.normal);
+        const auto median = (T >= vf(0.5f)) & (after < vf(0.5f)) & open;
+        const vf vt = w * gd + keep(median, vf::load(s.median[b] + o));
+        intersect_backward(white, rx, ry, hit, vt, gn * w, vm, vp);
+    }
+    const vf rest = fnma_(w, f, vf::load(s.rest[b] + o));
+    rest.store(s.rest[b] + o);
+    after.store(s.transmittance[b] + o);
+    const vf behind = rest * alpha * rcp_(vf(1.f) - alpha);
+    const vf h = keep(open & (raw < most), fma_(w, f, vf(0.f) - behind));
+    const vf hu = h * x.u, hv = h * x.v;
+    sums[kSumH] += h;
+    sums[kSumU] += hu;
+    sums[kSumV] += hv;
+    sums[kSumUU] = fma_(hu, x.u, sums[kSumUU]);
+    sums[kSumUV] = fma_(hu, x.v, sums[kSumUV]);
+    sums[kSumVV] = fma_(hv, x.v, sums[kSumVV]);
+    sums[kSumR] = fma_(w, g0, sums[kSumR]);
+    sums[kSumG] = fma_(w, g1, sums[kSumG]);
+    sums[kSumB] = fma_(w, g2, sums[kSumB]);
+    sums[kSumAbsX] += abs_(hu);
+    sums[kSumAbsY] += abs_(fma_(vf(row.l21), hu, vf(row.l22) * hv));
+}
+
+template <bool G>
+inline void backward_tile(Frame& frame, const FrameInput& in, const FrameOutput& out, const FrameGradients& g,
+                          int tile, TileGradient<G>& s) {
+    const int x0 = tile % frame.tiles_x * kTile, y0 = tile / frame.tiles_x * kTile;
+    load_tile_gradient(s, in, out, g, x0, y0);
+    Centres at[16][kParts];
+    for (int b = 0; b < 16; ++b)
+        for (int part = 0; part < kParts; ++part) at[b][part] = centres(float(x0), float(y0), b, part);
+    const uint32_t begin = frame.tile_begin[tile], hits = frame.tile_hits[tile];
+    const uint32_t* ids = frame.lists.get() + begin;
+    const uint16_t* masks = frame.masks.get() + begin;
+    for (uint32_t i = 0; i < hits; ++i) {
+        if (i + 6 < hits) __builtin_prefetch(&frame.rows[ids[i + 6]]);
+        const Row row = frame.rows[ids[i]];
+        vf sums[16];
+        Mat3<vf> vm{};
+        Vec3<vf> vp{};
+        Whitening<vf> white{};
+        if constexpr (G) white = broadcast_whitening(frame.whitening.get() + int64_t(ids[i]) * 12);
+        for (uint32_t m = masks[i]; m; m &= m - 1) {
+            const int b = __builtin_ctz(m);
+            for (int part = 0; part < kParts; ++part)
+                backward_block(s, in, row, white, b, part * W, at[b][part], sums, vm, vp);
+        }
+        const uint32_t slot = row.slot + uint32_t(tile / frame.tiles_x - row.tile_y) * row.tiles_x +
+                              uint32_t(tile % frame.tiles_x - row.tile_x);
+        frame.touched[slot] = 1;
+        write_sums(sums, frame.sums.get() + int64_t(slot) * kSums, 11);
+        if constexpr (G) {
+            const vf geometry[16] = {vm.m[0][0], vm.m[0][1], vm.m[0][2], vm.m[1][0], vm.m[1][1], vm.m[1][2],
+                                     vm.m[2][0], vm.m[2][1], vm.m[2][2], vp.x, vp.y, vp.z};
+            write_sums(geometry, frame.geometry_sums.get() + int64_t(slot) * kGeometrySums, 12);
+        }
+    }
+}
+
+template <bool G>
+inline void stage_blend_backward(Frame& frame, const FrameInput& in, const FrameOutput& out,
+                                 const FrameGradients& g) {
+    frame.sums.reserve(frame.slots * kSums);
+    if (G) frame.geometry_sums.reserve(frame.slots * kGeometrySums);
+    std::memset(frame.touched.reserve(frame.slots + 1), 0, size_t(frame.slots));
+    pool().parallel_for(int64_t(frame.tiles_x) * frame.tiles_y, [&](int64_t tile) {
+        static thread_local Buffer<TileGradient<G>> scratch;
+        backward_tile(frame, in, out, g, int(tile), *scratch.reserve(1));
+    });
+}
+
+SPLAT_END

@@ -1,0 +1,197 @@
+// Stage 1: every Gaussian to its row (footprint, colour, tiles). Chunks of Gaussians in parallel,
+// W at a time.
+#pragma once
+
+#include <cstring>
+
+#include "../include/splat/geometry.h"
+#include "../include/splat/sh.h"
+#include "frame.h"
+#include "pool.h"
+#include "simd.h"
+
+SPLAT_BEGIN
+
+template <class F>
+inline View<F> make_view(const FrameInput& in) {
+    View<F> v;
+    const float* m = in.world_to_camera;
+    for (int i = 0; i < 3; ++i)
+        for (int j = 0; j < 3; ++j) v.rotation.m[i][j] = F(m[4 * i + j]);
+    v.translation = {F(m[3]), F(m[7]), F(m[11])};
+    float p[3];
+    for (int j = 0; j < 3; ++j) p[j] = -(m[j] * m[3] + m[4 + j] * m[7] + m[8 + j] * m[11]);
+    v.position = {F(p[0]), F(p[1]), F(p[2])};
+    v.fx = F(in.fx), v.fy = F(in.fy), v.cx = F(in.cx), v.cy = F(in.cy);
+    const float w = float(in.width), h = float(in.height);
+    v.width = F(w), v.height = F(h);
+    v.u_low = F((-kFrustumMargin * w - in.cx) / in.fx);
+    v.u_high = F(((1 + kFrustumMargin) * w - in.cx) / in.fx);
+    v.v_low = F((-kFrustumMargin * h - in.cy) / in.fy);
+    v.v_high = F(((1 + kFrustumMargin) * h - in.cy) / in.fy);
+    v.near = F(in.near), v.far = F(in.far);
+    v.dilation = F(in.mip ? kDilationMip : kDilationNone);
+    v.mip = in.mip;
+    return v;
+}
+
+// W Gaussians chosen by index (relative to `base`), gathered into lanes.
+inline Splat3D<vf> gather_splats(const FrameInput& in, int64_t base, const int32_t* index) {
+    alignas(64) int32_t i3[W], i4[W];
+    for (int l = 0; l < W; ++l) i3[l] = index[l] * 3, i4[l] = index[l] * 4;
+    const float *m = in.means + base * 3, *q = in.quats + base * 4, *s = in.log_scales + base * 3;
+    return {{vf::gather(m, i3), vf::gather(m + 1, i3), vf::gather(m + 2, i3)},
+            {vf::gather(q, i4), vf::gather(q + 1, i4), vf::gather(q + 2, i4), vf::gather(q + 3, i4)},
+            {vf::gather(s, i3), vf::gather(s + 1, i3), vf::gather(s + 2, i3)},
+            vf::gather(in.logit_opacities + base, index)};
+}
+
+struct ViewRay {
+    Vec3<vf> direction;
+    vf inverse_length;
+};
+
+inline ViewRay view_ray(const View<vf>& view, Vec3<vf> mean) {
+    const Vec3<vf> d{mean.x - view.position.x, mean.y - view.position.y, mean.z - view.position.z};
+    const vf inverse = vf(1.f) / sqrt_(max_(dot(d, d), vf(1e-24f)));
+    return {d * inverse, inverse};
+}
+
+// Colour of W Gaussians: max(0, 1/2 + sum_k basis_k sh_k).
+inline Vec3<vf> sh_color(const FrameInput& in, int64_t base, const int32_t* index, Vec3<vf> direction) {
+    vf basis[16];
+    sh_basis(in.sh_degree, direction, basis);
+    const int stride = in.sh_stored * 3, count = sh_count(in.sh_degree);
+    alignas(64) int32_t at[W];
+    for (int l = 0; l < W; ++l) at[l] = index[l] * stride;
+    const float* sh = in.sh + base * stride;
+    Vec3<vf> c{vf(0.5f), vf(0.5f), vf(0.5f)};
+    for (int k = 0; k < count; ++k, sh += 3) {
+        c.x = fma_(basis[k], vf::gather(sh, at), c.x);
+        c.y = fma_(basis[k], vf::gather(sh + 1, at), c.y);
+        c.z = fma_(basis[k], vf::gather(sh + 2, at), c.z);
+    }
+    return {max_(c.x, vf(0.f)), max_(c.y, vf(0.f)), max_(c.z, vf(0.f))};
+}
+
+inline int clamp_tile(float v, int high) { return v <= 0.f ? 0 : v >= float(high) ? high : int(v); }
+
+// Rows of the visible among W consecutive Gaussians; returns how many ids were written.
+inline int project_lanes(const FrameInput& in, const View<vf>& view, Frame& frame, int64_t first, int lanes,
+                         float* radii, uint32_t* ids) {
+    alignas(64) int32_t index[W];
+    for (int l = 0; l < W; ++l) index[l] = l < lanes ? l : lanes - 1;
+    const Splat3D<vf> s = gather_splats(in, first, index);
+    const Projection<vf> p = project(view, s);
+    const Footprint<vf> f = footprint(view, p);
+    const uint32_t seen = bits(reaches_image(view, f)) & (lanes < 32 ? (1u << lanes) - 1u : ~0u);
+    const vf radius = select(mask_from_bits(seen), max_(f.extent.x, f.extent.y), vf(0.f));
+    radius.store_n(radii + first, lanes);
+    if (!seen) return 0;
+    alignas(64) float out[14][W];
+    const vf fields[14] = {f.mean.x, f.mean.y, f.l11, f.l21, f.l22, f.log2_opacity, f.kx, f.ky, f.depth,
+                           f.extent.x, f.extent.y, vf(0.f), vf(0.f), vf(0.f)};
+    for (int k = 0; k < 11; ++k) fields[k].store(out[k]);
+    int found = 0;
+    for (int l = 0; l < lanes; ++l) {
+        if (!(seen >> l & 1u)) continue;
+        Row& row = frame.rows[first + l];
+        row.mx = out[0][l], row.my = out[1][l];
+        row.l11 = out[2][l], row.l21 = out[3][l], row.l22 = out[4][l];
+        row.log2_opacity = out[5][l];
+        row.kx = out[6][l], row.ky = out[7][l], row.depth = out[8][l];
+        // tiles whose pixel centres [16 i + 0.5, 16 i + 15.5] the box can reach
+        const float ex = out[9][l], ey = out[10][l], tile = 1.f / kTile;
+        const int x0 = clamp_tile((row.mx - ex - 0.5f) * tile, frame.tiles_x - 1);
+        const int y0 = clamp_tile((row.my - ey - 0.5f) * tile, frame.tiles_y - 1);
+        const int x1 = clamp_tile((row.mx + ex - 0.5f) * tile, frame.tiles_x - 1);
+        const int y1 = clamp_tile((row.my + ey - 0.5f) * tile, frame.tiles_y - 1);
+        row.tile_x = uint16_t(x0), row.tile_y = uint16_t(y0);
+        row.tiles_x = uint16_t(x1 - x0 + 1), row.tiles_y = uint16_t(y1 - y0 + 1);
+        ids[found++] = uint32_t(first + l);
+    }
+    if (in.geometry) {
+        const Whitening<vf> w = whitening(p);
+        for (int k = 0; k < 9; ++k) store_strided_n(frame.whitening.get() + first * 12 + k, 12, w.m.m[k / 3][k % 3], lanes);
+        store_strided_n(frame.whitening.get() + first * 12 + 9, 12, w.p.x, lanes);
+        store_strided_n(frame.whitening.get() + first * 12 + 10, 12, w.p.y, lanes);
+        store_strided_n(frame.whitening.get() + first * 12 + 11, 12, w.p.z, lanes);
+    }
+    return found;
+}
+
+// Colours of a chunk's visible Gaussians.
+inline void color_chunk(const FrameInput& in, const View<vf>& view, Frame& frame, int64_t base,
+                        const uint32_t* ids, int count) {
+    for (int g = 0; g < count; g += W) {
+        const int lanes = count - g < W ? count - g : W;
+        alignas(64) int32_t index[W];
+        for (int l = 0; l < W; ++l) index[l] = int32_t(int64_t(ids[g + (l < lanes ? l : lanes - 1)]) - base);
+        alignas(64) int32_t i3[W];
+        for (int l = 0; l < W; ++l) i3[l] = index[l] * 3;
+        const float* m = in.means + base * 3;
+        const ViewRay ray = view_ray(view, {vf::gather(m, i3), vf::gather(m + 1, i3), vf::gather(m + 2, i3)});
+        const Vec3<vf> c = sh_color(in, base, index, ray.direction);
+        alignas(64) float rgb[3][W];
+        c.x.store(rgb[0]), c.y.store(rgb[1]), c.z.store(rgb[2]);
+        for (int l = 0; l < lanes; ++l) {
+            Row& row = frame.rows[base + index[l]];
+            row.r = rgb[0][l], row.g = rgb[1][l], row.b = rgb[2][l];
+        }
+    }
+}
+
+// Fills rows, ids (ascending), radii and the slots of every visible Gaussian.
+inline void stage_project(Frame& frame, const FrameInput& in, float* radii) {
+    const View<vf> view = make_view<vf>(in);
+    const int64_t n = in.count, chunks = (n + kChunk - 1) / kChunk;
+    frame.rows.reserve(n + W);
+    if (in.geometry) frame.whitening.reserve((n + W) * 12);
+    uint32_t* local = frame.keys_other.reserve(n + kChunk);
+    frame.chunk_count.reserve(chunks + 1);
+    frame.chunk_slots.reserve(chunks + 1);
+    pool().parallel_for(chunks, [&](int64_t c) {
+        const int64_t begin = c * kChunk, end = begin + kChunk < n ? begin + kChunk : n;
+        int found = 0;
+        for (int64_t i = begin; i < end; i += W)
+            found += project_lanes(in, view, frame, i, int(end - i < W ? end - i : W), radii, local + begin + found);
+        color_chunk(in, view, frame, begin, local + begin, found);
+        int64_t slots = 0;
+        for (int k = 0; k < found; ++k) {
+            const Row& row = frame.rows[local[begin + k]];
+            slots += int64_t(row.tiles_x) * row.tiles_y;
+        }
+        frame.chunk_count[c] = found;
+        frame.chunk_slots[c] = slots;
+    });
+    int64_t visible = 0, slots = 0;
+    for (int64_t c = 0; c < chunks; ++c) {
+        const int64_t count = frame.chunk_count[c], s = frame.chunk_slots[c];
+        frame.chunk_count[c] = int32_t(visible);
+        frame.chunk_slots[c] = slots;
+        visible += count;
+        slots += s;
+    }
+    frame.chunk_count[chunks] = int32_t(visible);
+    frame.chunk_slots[chunks] = slots;
+    frame.visible = visible;
+    frame.slots = frame.intersections = slots;
+    frame.ids.reserve(visible);
+    frame.keys.reserve(visible);
+    pool().parallel_for(chunks, [&](int64_t c) {
+        uint32_t slot = uint32_t(frame.chunk_slots[c]);
+        const int64_t to = frame.chunk_count[c], count = frame.chunk_count[c + 1] - to;
+        for (int64_t k = 0; k < count; ++k) {
+            const uint32_t id = local[c * kChunk + k];
+            Row& row = frame.rows[id];
+            row.slot = slot;
+            slot += uint32_t(row.tiles_x) * row.tiles_y;
+            frame.ids[to + k] = id;
+            uint32_t key;
+            std::memcpy(&key, &row.depth, 4);  // positive floats order like their bits
+            frame.keys[to + k] = key;
+        }
+    });
+}
+
+SPLAT_END

@@ -1,0 +1,159 @@
+// Stage 1 backwards: add up each splat's slots, then through the footprint, the colour and the
+// activations to the parameters and the camera. Chunks in parallel, W splats at a time.
+#pragma once
+
+#include <cstring>
+
+#include "stage_blend_backward.h"
+#include "stage_project.h"
+
+SPLAT_BEGIN
+
+constexpr int kPoseSums = 15;  // rotation 9, translation 3, camera centre 3
+
+// Adds the touched slots of W rows, in order: out[sum][lane].
+template <int Sums>
+inline void add_slots(const Frame& frame, const float* sums, const Row* const* rows, int lanes, float (*out)[W]) {
+    for (int l = 0; l < lanes; ++l) {
+        float total[Sums] = {};
+        const int64_t first = rows[l]->slot, count = int64_t(rows[l]->tiles_x) * rows[l]->tiles_y;
+        for (int64_t s = first; s < first + count; ++s) {
+            if (!frame.touched[s]) continue;
+            const float* from = sums + s * Sums;
+            for (int k = 0; k < Sums; ++k) total[k] += from[k];
+        }
+        for (int k = 0; k < Sums; ++k) out[k][l] = total[k];
+    }
+    for (int l = lanes; l < W; ++l)
+        for (int k = 0; k < Sums; ++k) out[k][l] = 0.f;
+}
+
+// Through max(0, 1/2 + sum basis_k sh_k): writes dL/dsh, returns dL/d(mean - camera centre).
+inline Vec3<vf> color_backward(const FrameInput& in, const FrameGradients& g, int64_t base, const int32_t* index,
+                               int lanes, const ViewRay& ray, Vec3<vf> v) {
+    const int count = sh_count(in.sh_degree), stride = in.sh_stored * 3;
+    vf basis[16], towards[16];
+    sh_basis(in.sh_degree, ray.direction, basis);
+    alignas(64) int32_t at[W];
+    for (int l = 0; l < W; ++l) at[l] = index[l] * stride;
+    const float* sh = in.sh + base * stride;
+    alignas(64) float out[48][W];
+    for (int k = 0; k < count; ++k) {
+        (basis[k] * v.x).store(out[3 * k]);
+        (basis[k] * v.y).store(out[3 * k + 1]);
+        (basis[k] * v.z).store(out[3 * k + 2]);
+        if (k > 0)
+            towards[k] = fma_(v.x, vf::gather(sh + 3 * k, at),
+                              fma_(v.y, vf::gather(sh + 3 * k + 1, at), v.z * vf::gather(sh + 3 * k + 2, at)));
+    }
+    for (int l = 0; l < lanes; ++l) {
+        float* to = g.sh + (base + index[l]) * stride;
+        for (int k = 0; k < 3 * count; ++k) to[k] = out[k][l];
+    }
+    return normalise_backward(ray.direction, ray.inverse_length,
+                              sh_basis_backward(in.sh_degree, ray.direction, towards));
+}
+
+template <int N>
+inline void scatter(float* to, int64_t base, const int32_t* index, int lanes, const vf (&v)[N]) {
+    alignas(64) float t[N][W];
+    for (int k = 0; k < N; ++k) v[k].store(t[k]);
+    for (int l = 0; l < lanes; ++l)
+        for (int k = 0; k < N; ++k) to[(base + index[l]) * N + k] = t[k][l];
+}
+
+inline Mat3<vf> mat3(const float (*m)[W]) {
+    Mat3<vf> r;
+    for (int k = 0; k < 9; ++k) r.m[k / 3][k % 3] = vf::load(m[k]);
+    return r;
+}
+
+// W visible splats of one chunk.
+inline void backward_lanes(const Frame& frame, const FrameInput& in, const FrameGradients& g, const View<vf>& view,
+                           int64_t base, const int32_t* index, int lanes, vf* pose) {
+    const Row* rows[W];
+    for (int l = 0; l < lanes; ++l) rows[l] = &frame.rows[base + index[l]];
+    alignas(64) float sums[kSums][W], footprints[6][W] = {};
+    add_slots<kSums>(frame, frame.sums.get(), rows, lanes, sums);
+    for (int l = 0; l < lanes; ++l) {
+        footprints[0][l] = rows[l]->l11, footprints[1][l] = rows[l]->l21, footprints[2][l] = rows[l]->l22;
+        footprints[3][l] = rows[l]->r, footprints[4][l] = rows[l]->g, footprints[5][l] = rows[l]->b;
+    }
+    const auto total = [&](int k) { return vf::load(sums[k]); };
+    const auto of = [&](int k) { return vf::load(footprints[k]); };
+    const vf zero(0.f);
+
+    const Splat3D<vf> splat = gather_splats(in, base, index);
+    const Projection<vf> p = project(view, splat);
+    WhiteningGradient<vf> extra;
+    if (in.geometry) {
+        alignas(64) float more[kGeometrySums][W];
+        add_slots<kGeometrySums>(frame, frame.geometry_sums.get(), rows, lanes, more);
+        extra = whitening_backward(p, whitening(p), mat3(more), {vf::load(more[9]), vf::load(more[10]), vf::load(more[11])});
+    }
+    const Moments<vf> moments{total(kSumH), total(kSumU), total(kSumV), total(kSumUU), total(kSumUV), total(kSumVV)};
+    const SplatGradient<vf> v =
+        project_backward(view, splat, p, of(0), of(1), of(2), moments, in.geometry ? &extra : nullptr);
+    const ViewRay ray = view_ray(view, splat.mean);
+    const Vec3<vf> vc{keep(of(3) > zero, total(kSumR)), keep(of(4) > zero, total(kSumG)),
+                      keep(of(5) > zero, total(kSumB))};
+    const Vec3<vf> vd = color_backward(in, g, base, index, lanes, ray, vc);
+    const vf inverse_k(2.f * kLn2);
+    scatter<3>(g.means, base, index, lanes, {v.mean.x + vd.x, v.mean.y + vd.y, v.mean.z + vd.z});
+    scatter<4>(g.quats, base, index, lanes, {v.quat.w, v.quat.x, v.quat.y, v.quat.z});
+    scatter<3>(g.log_scales, base, index, lanes, {v.log_scale.x, v.log_scale.y, v.log_scale.z});
+    scatter<1>(g.logit_opacities, base, index, lanes, {v.logit_opacity});
+    scatter<4>(g.screen, base, index, lanes,
+               {v.mean2d.x, v.mean2d.y, inverse_k * of(0) * total(kSumAbsX), inverse_k * total(kSumAbsY)});
+    if (!pose) return;
+    const vm real = vf::iota() < vf(float(lanes));
+    const Mat3<vf> turned = mul_nt(v.axes, p.q_rotation);
+    const vf t[3] = {v.t.x, v.t.y, v.t.z}, mean[3] = {splat.mean.x, splat.mean.y, splat.mean.z};
+    const vf d[3] = {vd.x, vd.y, vd.z};
+    for (int i = 0; i < 3; ++i) {
+        for (int j = 0; j < 3; ++j) pose[3 * i + j] += keep(real, fma_(t[i], mean[j], turned.m[i][j]));
+        pose[9 + i] += keep(real, t[i]);
+        pose[12 + i] -= keep(real, d[i]);
+    }
+}
+
+// dL/d[R|t] from the chunks' sums, added in order.
+inline void finish_pose(const Frame& frame, const FrameInput& in, int64_t chunks, float* pose) {
+    double s[kPoseSums] = {};
+    for (int64_t c = 0; c < chunks; ++c)
+        for (int k = 0; k < kPoseSums; ++k) s[k] += frame.pose_sums[c * 16 + k];
+    const float* m = in.world_to_camera;
+    for (int i = 0; i < 3; ++i) {
+        double along = 0;  // the camera centre is -R^T t
+        for (int j = 0; j < 3; ++j) {
+            pose[4 * i + j] = float(s[3 * i + j] - m[4 * i + 3] * s[12 + j]);
+            along += m[4 * i + j] * s[12 + j];
+        }
+        pose[4 * i + 3] = float(s[9 + i] - along);
+    }
+}
+
+inline void stage_project_backward(Frame& frame, const FrameInput& in, const FrameGradients& g) {
+    const View<vf> view = make_view<vf>(in);
+    const int64_t n = in.count, chunks = (n + kChunk - 1) / kChunk;
+    if (g.pose) frame.pose_sums.reserve((chunks + 1) * 16);
+    pool().parallel_for(chunks, [&](int64_t c) {
+        const int64_t begin = c * kChunk, size = (begin + kChunk < n ? begin + kChunk : n) - begin;
+        const auto clear = [&](float* p, int64_t width) { std::memset(p + begin * width, 0, size_t(size * width) * 4); };
+        clear(g.means, 3), clear(g.quats, 4), clear(g.log_scales, 3), clear(g.logit_opacities, 1);
+        clear(g.sh, in.sh_stored * 3), clear(g.screen, 4);
+        vf pose[kPoseSums];
+        const int64_t end = frame.chunk_count[c + 1];
+        for (int64_t k = frame.chunk_count[c]; k < end; k += W) {
+            const int lanes = int(end - k < W ? end - k : W);
+            alignas(64) int32_t index[W];
+            for (int l = 0; l < W; ++l) index[l] = int32_t(int64_t(frame.ids[k + (l < lanes ? l : lanes - 1)]) - begin);
+            backward_lanes(frame, in, g, view, begin, index, lanes, g.pose ? pose : nullptr);
+        }
+        if (g.pose)
+            for (int k = 0; k < kPoseSums; ++k) frame.pose_sums[c * 16 + k] = sum(pose[k]);
+    });
+    if (g.pose) finish_pose(frame, in, chunks, g.pose);
+}
+
+SPLAT_END

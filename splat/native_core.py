@@ -1,0 +1,47 @@
+"""The compiled core, ``splat._native``: loading it, and what it was built with."""
+
+from __future__ import annotations
+
+import importlib
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+from splat.errors import SplatError
+
+
+@lru_cache(maxsize=1)
+def load() -> ModuleType:
+    """The compiled module.
+
+    Raises:
+        SplatError: it is not built, or does not load on this machine.
+    """
+    try:
+        return importlib.import_module("splat._native")
+    except ImportError as error:
+        raise SplatError(
+            f"the native core (splat._native) cannot be loaded: {error}",
+            expected="the module that `pip install .` compiles",
+            advice="run `pip install .` (or `pip install -e .`) in the repository and look at `splat doctor`",
+        ) from error
+
+
+def available() -> bool:
+    """Whether the compiled module loads."""
+    try:
+        load()
+    except SplatError:
+        return False
+    return True
+
+
+def set_threads(threads: int) -> None:
+    """CPU threads used by every native call from now on; results do not depend on it."""
+    load().set_threads(threads)
+
+
+def build_info() -> dict[str, Any]:
+    """Keys: version, isa (in use), isas (built), supported_isas, threads, cuda_compiled, cuda_device,
+    cuda_reason (why no device is used, or empty)."""
+    return load().build_info()
