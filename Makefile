@@ -1,53 +1,44 @@
-# make fit    photos to splats: installs what is needed into .venv, then runs `splat fit`
-# make test   the test suite
+# make fit      photos to splats: installs what is needed into .venv, then runs `splat fit`
+# make test     the test suite
 #
-#   make fit IMAGES=folder RUN=folder     your own photos; without IMAGES the sample photos are made
-#   make fit PRESET=quality               preview, default or quality
-#   make fit FIT_OPTIONS="--max-seconds 60"
+#   make fit IMAGES=folder               your own photos; without IMAGES sample photos are made
+#   make fit IMAGES=folder RUN=folder    where the result goes; without RUN it is runs/NAME
+#   make fit PRESET=quality              preview (the default here), default or quality
+#   make fit FIT_OPTIONS="--resume"      any other option of `splat fit`
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-PRESET ?= preview
-FIT_OPTIONS ?=
-
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SAMPLE := datasets/sample/images
-ifdef IMAGES
-RUN ?= runs/$(shell basename "$(IMAGES)")
-else
-RUN ?= runs/sample
-SAMPLE_STAMP := $(SAMPLE)/.made
-endif
-PHOTOS := $(or $(IMAGES),$(SAMPLE))
+PRESET ?= preview
 
-NATIVE_SOURCES := $(shell find cuda -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' -o -name CMakeLists.txt)
+NATIVE_SOURCES := $(shell find cuda -type f -not -name '*.md')
 
-.PHONY: fit test test-slow lint types clean help
+.PHONY: help fit sample test test-slow lint types clean
 
 help:
-	@sed -n '1,6s/^# \{0,1\}//p' Makefile
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# Both stamps build the native core; a change of its sources builds it again (only what changed).
+# Either stamp compiles the native core; when its sources change, what changed is compiled again.
 $(VENV)/.fit: pyproject.toml setup.py $(NATIVE_SOURCES) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
-	touch $@
+	$(PIP) --editable .
+	@touch $@
 
 $(VENV)/.dev: pyproject.toml setup.py $(NATIVE_SOURCES) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	touch $@ $(VENV)/.fit
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.fit
 
-$(SAMPLE)/.made: $(wildcard datasets/sample/*.py) | $(VENV)/.fit
+sample: $(VENV)/.fit
 	$(BIN)/python -m datasets.sample --out $(SAMPLE)
-	touch $@
 
-fit: $(VENV)/.fit $(SAMPLE_STAMP)
-	$(BIN)/splat fit $(PHOTOS) --out $(RUN) --preset $(PRESET) $(FIT_OPTIONS)
-	@echo
-	@echo "Scene:  $(abspath $(RUN))/splat.ply   (look at it: $(BIN)/splat view $(RUN))"
-	@echo "Report: $(abspath $(RUN))/report.html"
+# The sample's own run is replaced (its cameras are kept); any other run is never touched unasked.
+fit: $(VENV)/.fit $(if $(IMAGES),,sample)
+	$(BIN)/splat fit "$(or $(IMAGES),$(SAMPLE))" $(if $(RUN),--out "$(RUN)") --preset $(PRESET) \
+		$(if $(IMAGES)$(RUN)$(FIT_OPTIONS),,--overwrite) $(FIT_OPTIONS)
 
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
@@ -62,5 +53,5 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info splat/_native*.so $(SAMPLE)
+	rm -rf $(VENV) build dist *.egg-info splat/_native*.so splat/_native*.pyd $(SAMPLE)
 	find . -name __pycache__ -prune -exec rm -rf {} +
