@@ -47,7 +47,7 @@ def nanobind_folder(build: Path) -> Path:
     return kept
 
 
-def configure_command(build: Path, output: Path, cuda: str) -> list[str]:
+def configure_command(build: Path, output: Path, cuda: str, version: str) -> list[str]:
     """The CMake call that prepares ``build`` to write ``_native`` into ``output``."""
     command = [
         shutil.which("cmake") or "cmake",
@@ -58,6 +58,7 @@ def configure_command(build: Path, output: Path, cuda: str) -> list[str]:
         f"-Dnanobind_DIR={nanobind_folder(build) / 'cmake'}",
         f"-DSPLAT_CUDA={cuda}",
         f"-DSPLAT_OUTPUT_DIR={output}",
+        f"-DSPLAT_VERSION={version}",
     ]  # fmt: skip
     ninja = shutil.which("ninja")
     if ninja:
@@ -91,7 +92,8 @@ class CMakeBuild(build_ext):
         build = build_folder(cuda)
         output = build / "out"
         output.mkdir(parents=True, exist_ok=True)
-        run(configure_command(build, output, cuda), "Configuring")
+        version = self.distribution.get_version()
+        run(configure_command(build, output, cuda, version), "Configuring")
         compile_command = ["cmake", "--build", str(build / "cmake"), "--config", "Release"]
         compile_command += ["--target", "_native", "--parallel", str(self.parallel or os.cpu_count() or 1)]
         run(compile_command, "Compiling")

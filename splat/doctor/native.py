@@ -6,6 +6,7 @@ import platform
 import shutil
 from collections.abc import Mapping
 
+import splat
 from splat.doctor.check import Check
 from splat.errors import SplatError
 
@@ -36,11 +37,20 @@ def check_native() -> list[Check]:
         advice = f"Fitting needs the compiled core: {REBUILD}."
         return [Check("native core", "fail", problem, advice)]
     return [
-        Check("native core", "ok", f"version {build['version']}"),
+        check_version(build, splat.__version__),
         check_isa(build, platform.machine()),
         Check("threads", "ok", str(build["threads"])),
         check_cuda(build, has_nvidia_gpu()),
     ]
+
+
+def check_version(build: BuildInfo, package: str) -> Check:
+    """The core and the Python around it must come from the same sources."""
+    found = f"version {build['version']}"
+    if build["version"] == package:
+        return Check("native core", "ok", found)
+    advice = f"The Python part is version {package}: {REBUILD}."
+    return Check("native core", "warn", found, advice)
 
 
 def check_isa(build: BuildInfo, machine: str) -> Check:

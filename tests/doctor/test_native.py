@@ -7,6 +7,7 @@ import types
 
 import pytest
 
+import splat
 from splat.doctor import native
 from splat.errors import SplatError
 
@@ -35,13 +36,19 @@ def test_core_that_is_not_built_fails_with_its_own_words(monkeypatch: pytest.Mon
 
 
 def test_built_core_reports_isa_threads_and_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "read_build", lambda: BUILD)
+    monkeypatch.setattr(native, "read_build", lambda: {**BUILD, "version": splat.__version__})
     monkeypatch.setattr(native, "has_nvidia_gpu", lambda: False)
     checks = {check.name: check for check in native.check_native()}
     assert all(check.status == "ok" for check in checks.values())
     assert checks["instruction set"].found == "avx512 (built: portable avx2 avx512)"
     assert checks["threads"].found == "2"
     assert "nvcc was not found" in checks["CUDA"].found
+
+
+def test_core_of_another_version_warns() -> None:
+    assert native.check_version(BUILD, "0.1.0").status == "ok"
+    check = native.check_version(BUILD, "0.2.0")
+    assert check.status == "warn" and check.found == "version 0.1.0" and "0.2.0" in check.advice
 
 
 @pytest.mark.parametrize(
