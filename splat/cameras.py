@@ -41,6 +41,4 @@ class Camera:
     def resized(self, width: int, height: int) -> Camera:
         """The same camera looking through an image of another size."""
         factors = self.intrinsics.new_tensor([width / self.width, height / self.height, 1.0])
-        return replace(
-            self, intrinsics=self.intrinsics * factors[:, None], width=width, height=height
-        )
+        return replace(self, intrinsics=self.intrinsics * factors[:, None], width=width, height=height)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -54,7 +54,8 @@ class Gaussians:
 
     def detached(self) -> Gaussians:
         """The same scene, cut from any autograd graph; no copy."""
-        return replace(self, **{name: value.detach() for name, value in self.parameters().items()})
+        changes: dict[str, Any] = {name: value.detach() for name, value in self.parameters().items()}
+        return replace(self, **changes)
 
     def scaled(self, scale: float, translation: Tensor) -> Gaussians:
         """The scene under x -> scale * x + translation (no rotation, so SH are unchanged).

@@ -39,16 +39,15 @@ def rasterize_reference(gaussians: Gaussians, camera: Camera, settings: RenderSe
     for rows in _block_rows(camera):
         blocks.append([_render_block(splats, screen, block, camera, settings) for block in rows])
 
+    images = {name: _assemble(blocks, name) for name in blocks[0][0]}
+    if screen is not None:
+        images = _attached(images, [*gaussians.parameters().values(), camera.world_to_camera, screen])
     visible = torch.zeros(len(gaussians), dtype=torch.bool, device=gaussians.means.device)
     radii = torch.zeros_like(gaussians.logit_opacities, requires_grad=False)
     visible[splats.index] = True
     radii[splats.index] = splats.half_extent.amax(-1)
     return Rendered(
-        color=_assemble(blocks, "color"),
-        alpha=_assemble(blocks, "alpha"),
-        depth=_assemble(blocks, "depth") if settings.geometry else None,
-        median_depth=_assemble(blocks, "median_depth") if settings.geometry else None,
-        normals=_assemble(blocks, "normals") if settings.geometry else None,
+        **images,
         visible=visible,
         radii=radii,
         screen=screen,
@@ -118,7 +117,15 @@ def _empty(pixels: Tensor, settings: RenderSettings) -> Blended:
     return Blended(color, zeros, zeros, zeros, pixels.new_zeros(count, 3))
 
 
-def _assemble(blocks: list[list[dict[str, Tensor | None]]], name: str) -> Tensor:
-    """The image of that name from its blocks."""
+def _attached(images: dict[str, Any], inputs: list[Tensor]) -> dict[str, Any]:
+    """The same images, in the graph of every input even where no splat is visible."""
+    zero = torch.stack([tensor[:0].to(inputs[0]).sum() for tensor in inputs]).sum()
+    return {name: None if image is None else image + zero for name, image in images.items()}
+
+
+def _assemble(blocks: list[list[dict[str, Tensor | None]]], name: str) -> Any:
+    """The image of that name from its blocks; None if they have none."""
+    if blocks[0][0][name] is None:
+        return None
     rows = [torch.cat([t for block in row if (t := block[name]) is not None], 1) for row in blocks]
     return torch.cat(rows, 0)
