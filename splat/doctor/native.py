@@ -32,8 +32,8 @@ def check_native() -> list[Check]:
     """The compiled core: built at all, instruction set, threads, CUDA."""
     try:
         build = read_build()
-    except (ImportError, SplatError) as error:
-        problem = error.problem if isinstance(error, SplatError) else str(error)
+    except Exception as error:  # a core left over from other sources can fail with anything
+        problem = error.problem if isinstance(error, SplatError) else f"{type(error).__name__}: {error}"
         advice = f"Fitting needs the compiled core: {REBUILD}."
         return [Check("native core", "fail", problem, advice)]
     return [

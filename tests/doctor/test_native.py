@@ -35,6 +35,15 @@ def test_core_that_is_not_built_fails_with_its_own_words(monkeypatch: pytest.Mon
     assert check.status == "fail" and "not built" in check.found and "pip install ." in check.advice
 
 
+def test_core_left_over_from_other_sources_fails_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_build() -> None:
+        raise AttributeError("module 'splat._native' has no attribute 'build_info'")
+
+    monkeypatch.setattr(native, "read_build", read_build)
+    (check,) = native.check_native()
+    assert check.status == "fail" and "build_info" in check.found and "pip install ." in check.advice
+
+
 def test_built_core_reports_isa_threads_and_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "read_build", lambda: {**BUILD, "version": splat.__version__})
     monkeypatch.setattr(native, "has_nvidia_gpu", lambda: False)
