@@ -171,9 +171,7 @@ def _bake_filter(table: NDArray[np.float32], columns: dict[str, int]) -> None:
     table[:, opacity] = np.log(alpha / (1.0 - alpha))
 
 
-def _to_gaussians(
-    table: NDArray[np.float32], columns: dict[str, int], tags: Tags, rest: int
-) -> Gaussians:
+def _to_gaussians(table: NDArray[np.float32], columns: dict[str, int], tags: Tags, rest: int) -> Gaussians:
     def take(names: list[str]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(table[:, [columns[name] for name in names]]))
 

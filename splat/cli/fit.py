@@ -1,0 +1,126 @@
+"""``splat fit``: photos in, a scene and its report out."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from rich.console import Console
+from tyro.conf import Positional, arg
+
+from splat.capture import CaptureOptions
+from splat.cli.fit_view import wait_for_interrupt, watch, watched
+from splat.errors import SplatError
+from splat.fit.options import FitOptions
+
+if TYPE_CHECKING:
+    from splat.capture.types import Capture
+    from splat.cli.progress import Display
+    from splat.fit.progress import FitResult
+    from splat.fit.run import RunFolder
+    from splat.viewer import LiveView
+
+_GENERIC_NAMES = {"images", "image", "photos", "input", "frames", "rgb"}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Make a 3D Gaussian splat scene from photos, a video or a capture with known cameras.
+
+    The result is a folder: splat.ply (the scene), report.html (how good it is), metrics.json and more.
+    Ctrl-C stops early and keeps what there is.
+    """
+
+    source: Annotated[Path, Positional, arg(metavar="SOURCE")]
+    """A folder of photos, a video, a COLMAP model, a transforms.json, or the folder of one of these."""
+    out: Path | None = None
+    """Folder for the result. Default: runs/ and the name of the source."""
+    overwrite: bool = False
+    """Replace the run that is in the folder already."""
+    view: bool = False
+    """Watch the scene grow in the browser."""
+    capture: CaptureOptions = field(default_factory=CaptureOptions)
+    """Photos: how they are read."""
+    fit: FitOptions = field(default_factory=FitOptions)
+    """Training: how long and how."""
+
+    def run(self) -> int:
+        """Fit; returns the exit code: 0, or 130 if it was stopped early."""
+        from splat.cli.fit_summary import show_capture, show_result
+        from splat.cli.progress import open_display
+        from splat.cli.run_capture import to_capture_world
+
+        console = Console(highlight=False)
+        run = self._open_run()
+        with ExitStack() as stack:
+            with open_display(console) as display:
+                display.say(f"{self.source} -> {run.path}")
+                capture = self._open_capture(run, display)
+                show_capture(capture, display.say)
+                live = stack.enter_context(watch(capture, display.say)) if self.view else None
+                result = self._train(capture, run, display, live)
+            self._report(run, console)
+            show_result(result, run, console)
+            if live is not None:
+                live.finish(to_capture_world(result.gaussians, capture))
+                wait_for_interrupt(console)
+        return 130 if result.ending == "stopped" else 0
+
+    def folder(self) -> Path:
+        """Where the run goes."""
+        if self.out is not None:
+            return self.out
+        source = self.source.resolve()
+        name = source.name if source.is_dir() else source.stem
+        generic = name.lower() in _GENERIC_NAMES or name == "transforms"
+        return Path("runs") / ((source.parent.name if generic else name) or "scene")
+
+    def _open_run(self) -> RunFolder:
+        """Refuse what cannot end well before anything slow is done."""
+        from splat.fit.run import RunFolder
+
+        if not self.source.exists():
+            raise SplatError(
+                f"{self.source} does not exist", expected="a folder of photos, a video or a capture"
+            )
+        if self.fit.resume and self.overwrite:
+            raise SplatError(
+                "--resume and --overwrite were both given", expected="one of them: continue, or start again"
+            )
+        if self.fit.resume:
+            return RunFolder.open(self.folder())
+        return RunFolder.create(self.folder(), self.overwrite)
+
+    def _open_capture(self, run: RunFolder, display: Display) -> Capture:
+        from splat.capture import open_capture
+        from splat.cli.run_capture import record_capture, recorded_options
+        from splat.fit.machine import detect
+        from splat.fit.presets import long_side
+
+        options = self.capture
+        if self.fit.resume and options == CaptureOptions():
+            options = recorded_options(run)
+        elif options.max_size is None:
+            options = replace(options, max_size=long_side(self.fit.preset, detect()))
+        capture = open_capture(self.source, options, cache=run.sfm, progress=display.say)
+        if not self.fit.resume:
+            record_capture(run, self.source, options, capture)
+        return capture
+
+    def _train(self, capture: Capture, run: RunFolder, display: Display, live: LiveView | None) -> FitResult:
+        from splat.fit.progress import FitHooks
+        from splat.fit.trainer import fit
+
+        hooks = FitHooks(on_progress=display.update)
+        return fit(capture, run, self.fit, hooks if live is None else watched(hooks, live))
+
+    def _report(self, run: RunFolder, console: Console) -> None:
+        """The report is made last; if it fails, the scene is there all the same."""
+        from splat.report import write_report
+
+        try:
+            write_report(run)
+        except SplatError as error:
+            console.print(f"The report could not be written: {error}", markup=False)
