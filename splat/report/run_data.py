@@ -40,8 +40,9 @@ class RunData:
 
     def image(self, name: str, role: str) -> Path:
         """Where evaluation keeps the "photo", "render" or "error" image of a view."""
-        stem = Path(name.replace("\\", "/").replace("/", "__")).with_suffix("").name
-        return self.path / "renders" / f"{stem}.{role}.png"
+        from splat.fit.evaluate import safe_stem
+
+        return self.path / "renders" / f"{safe_stem(name)}.{role}.png"
 
 
 def number(value: object) -> float | None:

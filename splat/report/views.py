@@ -45,7 +45,7 @@ def _comparison(run: RunData, name: str, roles: list[str]) -> str:
         parts += _slider(photo, render, name)
     else:
         parts += _picture(photo, "Photo", name) + _picture(render, "Render", name)
-    parts += _picture(error, "Error, brighter is worse", name)
+    parts += _picture(error, "Error: mean absolute difference, white at a quarter of the range", name)
     absent = [
         role for role, image in (("photo", photo), ("render", render), ("error", error)) if image is None
     ]

@@ -1,0 +1,149 @@
+"""Showing a finished scene."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from splat.cameras import Camera
+from splat.errors import SplatError
+from splat.fit.evaluate import safe_stem
+from splat.gaussians import Gaussians
+from splat.rasterize import Backend, RenderSettings
+from splat.viewer.frames import Image
+from splat.viewer.scene import KnownView, guessed_near
+from splat.viewer.shell import ViewerShell
+
+
+@dataclass(frozen=True)
+class ShownScene:
+    """A scene to look at.
+
+    Attributes:
+        gaussians: original world.
+        views: cameras of its capture, original world; empty for a lone splat file.
+        near: splats closer than this are not drawn, original world.
+    """
+
+    gaussians: Gaussians
+    views: list[KnownView]
+    near: float
+
+
+def load_scene(path: Path) -> ShownScene:
+    """A run folder's scene with its cameras and held-out photos, or a splat file's scene.
+
+    Raises:
+        SplatError: there is no scene at ``path``, or a file of it is malformed.
+    """
+    from splat import io
+
+    if not path.is_dir():
+        gaussians = io.read(path)
+        return ShownScene(gaussians, [], guessed_near(gaussians))
+    from splat.fit.run import RunFolder
+
+    run = RunFolder.open(path)
+    if not run.splat.is_file():
+        raise SplatError(f"{run.splat} does not exist", advice="Let the run finish, or go on with --resume")
+    gaussians = io.read(run.splat)
+    if not run.cameras.is_file():
+        return ShownScene(gaussians, [], guessed_near(gaussians))
+    views, scale = read_cameras(run.cameras, run.renders)
+    return ShownScene(gaussians, views, RenderSettings.near / scale)
+
+
+def serve(
+    gaussians: Gaussians,
+    cameras: Sequence[KnownView] = (),
+    port: int = 8080,
+    block: bool = True,
+    host: str = "127.0.0.1",
+    near: float | None = None,
+    backend: Backend | None = None,
+    say: Callable[[str], None] = print,
+) -> ViewerShell:
+    """Open a viewer on a scene.
+
+    Args:
+        gaussians: the scene.
+        cameras: cameras to offer, in the same world.
+        port: port to listen on; the next free one if it is in use. 0 lets the system choose.
+        block: return only after Ctrl-C, with the viewer closed; else at once, with it open.
+        host: address to listen on; by default only this machine can look.
+        near: splats closer than this are not drawn, world units; None: a guess from the scene.
+        backend: of the rasteriser; None: the native core if it is built, else the reference.
+        say: receives lines for a person.
+
+    Raises:
+        SplatError: the scene is empty, or the server cannot be opened.
+    """
+    if len(gaussians) == 0:
+        raise SplatError("The scene holds no Gaussians; there is nothing to look at")
+    shell = ViewerShell(host, port, live=False, backend=backend, say=say)
+    shell.scene.near = guessed_near(gaussians) if near is None else near
+    shell.show(gaussians, copy=False)
+    shell.show_views(cameras)
+    if block:
+        say("Press Ctrl-C to close it.")
+        try:
+            shell.server.sleep_forever()
+        except KeyboardInterrupt:
+            say("Closed.")
+        finally:
+            shell.close()
+    return shell
+
+
+def read_cameras(path: Path, renders: Path) -> tuple[list[KnownView], float]:
+    """The cameras of a run's ``cameras.json``, with the photos that evaluation kept in ``renders``.
+
+    Returns:
+        views, and the scale of the run's normalised world: normalised = scale * original + shift.
+
+    Raises:
+        SplatError: the file is malformed.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        scale = float(content["transform"][0][0])
+        if not (math.isfinite(scale) and scale > 0):
+            raise ValueError(f"transform with scale {scale}")
+        return [_view(entry, renders) for entry in content["views"]], scale
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        raise SplatError(
+            f"{path} cannot be used ({type(error).__name__}: {error})",
+            expected="transform, and views with name, world_to_camera, intrinsics, width and height",
+        ) from error
+
+
+def _view(entry: dict, renders: Path) -> KnownView:
+    pose = torch.tensor(entry["world_to_camera"], dtype=torch.float32)
+    intrinsics = torch.tensor(entry["intrinsics"], dtype=torch.float32)
+    if pose.shape != (4, 4) or intrinsics.shape != (3, 3):
+        raise ValueError(f"camera of {entry['name']!r} is not 4 x 4 and 3 x 3")
+    if not (
+        pose.isfinite().all() and intrinsics.isfinite().all() and intrinsics[0, 0] * intrinsics[1, 1] > 0
+    ):
+        raise ValueError(f"camera of {entry['name']!r} has NaN or no focal length")
+    camera = Camera(pose, intrinsics, int(entry["width"]), int(entry["height"]))
+    photo = renders / f"{safe_stem(str(entry['name']))}.photo.png"
+    return KnownView(str(entry["name"]), camera, entry.get("split") == "test", partial(read_photo, photo))
+
+
+def read_photo(path: Path) -> Image | None:
+    """[H, W, 3] uint8 of an image file, or None if it is not there or cannot be read."""
+    from PIL import Image as pillow
+
+    try:
+        with pillow.open(path) as opened:
+            return np.asarray(opened.convert("RGB"))
+    except (OSError, ValueError):
+        return None
