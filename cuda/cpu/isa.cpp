@@ -5,6 +5,10 @@
 
 #include "render.h"
 #include "render_backward.h"
+#include "stage_count.h"
+
+#include "adam.h"
+#include "ssim.h"
 
 #define SPLAT_TEXT_(x) #x
 #define SPLAT_TEXT(x) SPLAT_TEXT_(x)
@@ -19,6 +23,9 @@ const Kernels SPLAT_JOIN(kernels_, SPLAT_ISA) = {
     SPLAT_ISA::W,
     &SPLAT_ISA::render,
     &SPLAT_ISA::render_backward,
+    &SPLAT_ISA::count_useful,
+    &SPLAT_ISA::l1_ssim,
+    &SPLAT_ISA::adam,
 };
 
 }  // namespace splat

@@ -12,6 +12,11 @@ struct FrameInput;
 struct FrameOutput;
 struct FrameGradients;
 
+struct SsimInput;  // training.h
+struct SsimResult;
+struct AdamTensor;
+struct AdamConstants;
+
 struct Kernels {
     const char* name;  // "avx512", "avx2", "portable"
     int lanes;
@@ -20,7 +25,11 @@ struct Kernels {
     void (*render)(Frame&, const FrameInput&, const FrameOutput&);
     void (*render_backward)(Frame&, const FrameInput&, const FrameOutput&, const FrameGradients&);
 
-    // training (bindings_training.cpp)
+    int64_t (*count_useful)(Frame&, const FrameInput&);
+
+    // training (training.h, bindings_training.cpp)
+    SsimResult (*l1_ssim)(const SsimInput&);
+    void (*adam)(const AdamTensor&, const AdamConstants&);
 };
 
 // The kernels in use. The best set the processor supports, or what set_isa() or the environment

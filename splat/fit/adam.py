@@ -128,7 +128,7 @@ class Adam:
             self.moments[name].exp_avg_sq[index] = 0.0
 
     def state_dict(self) -> dict[str, Tensor | float]:
-        """Flat: tensors ``<name>.exp_avg``, ``<name>.exp_avg_sq``; numbers ``<name>.step``, ``rate.<name>``."""
+        """Flat: tensors ``<name>.exp_avg``, ``<name>.exp_avg_sq``; numbers ``<name>.step``, ``rate.*``."""
         state: dict[str, Tensor | float] = {f"rate.{name}": rate for name, rate in self.rates.items()}
         for name, moments in self.moments.items():
             state[f"{name}.exp_avg"] = moments.exp_avg

@@ -1,0 +1,148 @@
+// Python bindings of what the trainer needs beside the rasteriser: loss, optimiser, point spacing.
+// Every array is C-contiguous float32 on the CPU, passed without conversion; shapes are checked here.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/tuple.h>
+
+#include <cmath>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "cpu/kernels.h"
+#include "cpu/knn.h"
+#include "cpu/training.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace splat {
+namespace {
+
+template <class T, class... Options>
+using Cpu = nb::ndarray<T, nb::c_contig, nb::device::cpu, Options...>;
+using Image = Cpu<const float, nb::shape<-1, -1, 3>>;
+using ImageOut = Cpu<float, nb::shape<-1, -1, 3>>;
+using Mask = Cpu<const bool, nb::ndim<2>>;
+using Flat = Cpu<float, nb::ndim<1>>;
+using FlatIn = Cpu<const float, nb::ndim<1>>;
+using Rows = Cpu<float, nb::ndim<2>>;
+using Points = Cpu<const float, nb::shape<-1, 3>>;
+
+template <class A>
+std::string shape_text(const A& a) {
+    std::string text = "[";
+    for (size_t i = 0; i < a.ndim(); ++i) text += (i ? ", " : "") + std::to_string(a.shape(i));
+    return text + "]";
+}
+
+template <class A, class B>
+void same_shape(const A& a, const B& b, const char* what) {
+    bool same = true;
+    for (size_t i = 0; i < a.ndim(); ++i) same = same && a.shape(i) == b.shape(i);
+    if (same) return;
+    throw nb::value_error((std::string(what) + " has shape " + shape_text(b) + ", expected " + shape_text(a)).c_str());
+}
+
+SsimInput loss_input(const Image& image, const Image& target, const std::optional<Mask>& mask, float weight) {
+    same_shape(image, target, "target");
+    if (mask && (mask->shape(0) != image.shape(0) || mask->shape(1) != image.shape(1)))
+        throw nb::value_error(
+            ("mask has shape " + shape_text(*mask) + ", the image " + shape_text(image)).c_str());
+    if (!(weight >= 0.f && weight <= 1.f)) throw nb::value_error("ssim_weight must lie in 0 to 1");
+    return {image.data(),
+            target.data(),
+            mask ? reinterpret_cast<const uint8_t*>(mask->data()) : nullptr,
+            int64_t(image.shape(0)),
+            int64_t(image.shape(1)),
+            weight,
+            nullptr};
+}
+
+std::tuple<double, double, double> l1_ssim(Image image, Image target, std::optional<Mask> mask, float ssim_weight,
+                                           ImageOut grad_out) {
+    SsimInput in = loss_input(image, target, mask, ssim_weight);
+    same_shape(image, grad_out, "grad_out");
+    in.gradient = grad_out.data();
+    nb::gil_scoped_release release;
+    const SsimResult r = kernels().l1_ssim(in);
+    return {r.loss, r.l1, r.ssim};
+}
+
+double ssim(Image image, Image target, std::optional<Mask> mask) {
+    const SsimInput in = loss_input(image, target, mask, 1.f);
+    nb::gil_scoped_release release;
+    return kernels().l1_ssim(in).ssim;
+}
+
+AdamConstants adam_constants(double beta1, double beta2, double eps, int64_t step) {
+    if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1)) throw nb::value_error("betas must lie in [0, 1)");
+    if (step < 1) throw nb::value_error("step counts from 1");
+    AdamConstants c;
+    c.beta1 = float(beta1), c.beta2 = float(beta2), c.eps = float(eps);
+    c.one_minus_beta1 = float(1 - beta1), c.one_minus_beta2 = float(1 - beta2);
+    c.inverse_bias1 = float(1 / (1 - std::pow(beta1, double(step))));
+    c.inverse_root_bias2 = float(1 / std::sqrt(1 - std::pow(beta2, double(step))));
+    return c;
+}
+
+template <class A>
+void adam_step(A& param, A& grad, A& exp_avg, A& exp_avg_sq, const float* rates, size_t columns,
+               const AdamConstants& constants, bool zero_grad) {
+    same_shape(param, grad, "grad");
+    same_shape(param, exp_avg, "exp_avg");
+    same_shape(param, exp_avg_sq, "exp_avg_sq");
+    const AdamTensor tensor{param.data(), grad.data(), exp_avg.data(), exp_avg_sq.data(), int64_t(param.shape(0)),
+                            int64_t(columns), rates, zero_grad};
+    nb::gil_scoped_release release;
+    kernels().adam(tensor, constants);
+}
+
+void adam(Flat param, Flat grad, Flat exp_avg, Flat exp_avg_sq, float lr, double beta1, double beta2, double eps,
+          int64_t step, bool zero_grad) {
+    adam_step(param, grad, exp_avg, exp_avg_sq, &lr, 1, adam_constants(beta1, beta2, eps, step), zero_grad);
+}
+
+void adam_rows(Rows param, Rows grad, Rows exp_avg, Rows exp_avg_sq, FlatIn lrs, double beta1, double beta2,
+               double eps, int64_t step, bool zero_grad) {
+    const size_t columns = param.shape(1);
+    if (lrs.shape(0) != columns || columns == 0 || columns > kAdamColumns)
+        throw nb::value_error(("lrs has shape " + shape_text(lrs) + ", the parameter " + shape_text(param) +
+                               "; one rate per column, 1 to " + std::to_string(kAdamColumns) + " columns")
+                                  .c_str());
+    adam_step(param, grad, exp_avg, exp_avg_sq, lrs.data(), columns, adam_constants(beta1, beta2, eps, step),
+              zero_grad);
+}
+
+void mean_squared_spacing(Points points, int k, Flat out) {
+    if (out.shape(0) != points.shape(0))
+        throw nb::value_error(("out has shape " + shape_text(out) + " for points " + shape_text(points)).c_str());
+    if (k < 1 || k > kMaxNeighbours)
+        throw nb::value_error(("k must lie in 1 to " + std::to_string(kMaxNeighbours)).c_str());
+    for (size_t i = 0; i < 3 * points.shape(0); ++i)
+        if (!std::isfinite(points.data()[i]))
+            throw nb::value_error(("point " + std::to_string(i / 3) + " is not finite").c_str());
+    nb::gil_scoped_release release;
+    knn_mean_squared(points.data(), int64_t(points.shape(0)), k, out.data());
+}
+
+}  // namespace
+}  // namespace splat
+
+void bind_training(nb::module_& m) {
+    m.def("l1_ssim", &splat::l1_ssim, "image"_a.noconvert(), "target"_a.noconvert(), "mask"_a.noconvert().none(),
+          "ssim_weight"_a, "grad_out"_a.noconvert(),
+          "(1 - w) L1 + w (1 - SSIM) of [H, W, 3] images; writes its gradient; returns (loss, l1, ssim).");
+    m.def("ssim", &splat::ssim, "image"_a.noconvert(), "target"_a.noconvert(),
+          "mask"_a.noconvert().none() = nb::none(), "Mean SSIM of two [H, W, 3] images.");
+    m.def("adam", &splat::adam, "param"_a.noconvert(), "grad"_a.noconvert(), "exp_avg"_a.noconvert(),
+          "exp_avg_sq"_a.noconvert(), "lr"_a, "beta1"_a, "beta2"_a, "eps"_a, "step"_a, "zero_grad"_a = false,
+          "One Adam step on flat arrays, in place; step counts from 1.");
+    m.def("adam_rows", &splat::adam_rows, "param"_a.noconvert(), "grad"_a.noconvert(), "exp_avg"_a.noconvert(),
+          "exp_avg_sq"_a.noconvert(), "lrs"_a.noconvert(), "beta1"_a, "beta2"_a, "eps"_a, "step"_a,
+          "zero_grad"_a = false, "One Adam step on [N, M] arrays with a learning rate per column.");
+    m.def("knn_mean_squared", &splat::mean_squared_spacing, "points"_a.noconvert(), "k"_a, "out"_a.noconvert(),
+          "Mean squared distance of each point [N, 3] to its k nearest others (all of them if fewer), exact.");
+}

@@ -1,0 +1,36 @@
+// What the training kernels (loss, Adam) take and give; the same for every instruction set.
+#pragma once
+
+#include <cstdint>
+
+namespace splat {
+
+struct SsimInput {
+    const float* image;   // [height, width, 3]
+    const float* target;  // [height, width, 3]
+    const uint8_t* mask;  // [height, width], non-zero where the pixel counts; or null: all count
+    int64_t height, width;
+    float ssim_weight;    // w of (1 - w) L1 + w (1 - SSIM)
+    float* gradient;      // [height, width, 3] d loss / d image; or null: values only
+};
+
+struct SsimResult {
+    double loss, l1, ssim;
+};
+
+// Constants of one Adam step, bias corrections included (adam_constants makes them).
+struct AdamConstants {
+    float beta1, beta2, one_minus_beta1, one_minus_beta2;
+    float eps, inverse_bias1, inverse_root_bias2;
+};
+
+constexpr int64_t kAdamColumns = 1024;  // columns with a rate of their own, at most
+
+struct AdamTensor {
+    float *param, *grad, *exp_avg, *exp_avg_sq;  // [rows, columns]; grad is written if zero_grad
+    int64_t rows, columns;
+    const float* rates;                          // [columns] learning rates
+    bool zero_grad;
+};
+
+}  // namespace splat
