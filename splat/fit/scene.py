@@ -103,4 +103,18 @@ class TrainedScene:
 
 
 def _leaves(parameters: dict[str, Tensor], antialias: Antialias) -> Gaussians:
-    return Gaussians(**{k: v.requires_grad_(True) for k, v in parameters.items()}, antialias=antialias)
+    for value in parameters.values():
+        value.requires_grad_(True)
+    return from_parameters(parameters, antialias)
+
+
+def from_parameters(parameters: dict[str, Tensor], antialias: Antialias) -> Gaussians:
+    """Gaussians of these very tensors, by name (see ``splat.gaussians.PARAMETERS``)."""
+    return Gaussians(
+        means=parameters["means"],
+        quats=parameters["quats"],
+        log_scales=parameters["log_scales"],
+        logit_opacities=parameters["logit_opacities"],
+        sh=parameters["sh"],
+        antialias=antialias,
+    )

@@ -21,11 +21,10 @@ from splat.fit.progress import Ending, FitHooks, FitResult
 from splat.fit.resume import Saved, check_same_capture, read_saved
 from splat.fit.room import check_disk
 from splat.fit.run import RunFolder
-from splat.fit.scene import TrainedScene
+from splat.fit.scene import TrainedScene, from_parameters
 from splat.fit.schedules import FitSchedule, length_boost
 from splat.fit.session import Session
 from splat.fit.strategies import make_strategy
-from splat.gaussians import Gaussians
 
 PLAIN = "the native core is not built: training in plain PyTorch, some fifty times slower"
 
@@ -133,7 +132,7 @@ def _begin(
 
 def _continue(capture: Capture, saved: Saved, photos: PhotoStore, engine: Engine) -> Optimisation:
     """The optimiser where a checkpoint left it."""
-    start = Gaussians(**saved.optimisation["scene"]["parameters"], antialias=saved.plan.antialias)
+    start = from_parameters(saved.optimisation["scene"]["parameters"], saved.plan.antialias)
     scene = TrainedScene(start, make_schedule(capture, saved.plan).rates(0), engine)
     optimisation = assemble(capture, saved.plan, scene, photos, engine)
     optimisation.load_state_dict(saved.optimisation)

@@ -17,12 +17,12 @@ from splat.rasterize.reference import rasterize_reference
 SIZE = 32
 
 
-def true_scene(count: int = 40, seed: int = 7) -> Gaussians:
+def true_scene(count: int = 40, seed: int = 7, spread: float = 0.7) -> Gaussians:
     generator = torch.Generator().manual_seed(seed)
     sh = torch.zeros(count, 1, 3)
     sh[:, 0] = 2.5 * (torch.rand(count, 3, generator=generator) - 0.5)
     return Gaussians(
-        means=0.7 * (torch.rand(count, 3, generator=generator) - 0.5),
+        means=spread * (torch.rand(count, 3, generator=generator) - 0.5),
         quats=torch.randn(count, 4, generator=generator),
         log_scales=torch.log(0.04 + 0.08 * torch.rand(count, 3, generator=generator)),
         logit_opacities=1.0 + torch.rand(count, generator=generator),
@@ -62,10 +62,10 @@ def photograph(scene: Gaussians, camera: Camera, transparent: bool) -> Pixels:
 
 
 def synthetic_capture(
-    views: int = 12, transparent: bool = False, points: bool = True, size: int = SIZE
+    views: int = 12, transparent: bool = False, points: bool = True, size: int = SIZE, spread: float = 0.7
 ) -> Capture:
     """Every 4th view is held out; sparse points are the true centres, moved a little."""
-    scene = true_scene()
+    scene = true_scene(spread=spread)
     made: list[View] = []
     for index in range(views):
         camera = ring_camera(2 * math.pi * index / views, size, height=0.3 + 0.2 * (index % 3))

@@ -27,8 +27,8 @@ class Growth:
 
     @classmethod
     def scaled_to(cls, iterations: int, first: int, budget: int, stop: float) -> Growth:
-        """Densify about 60 times until the fraction ``stop`` of the run."""
-        every = max(1, min(100, round(stop * iterations / 60)))
+        """Densify about 60 times, 5 to 100 steps apart, until the fraction ``stop`` of the run."""
+        every = max(5, min(100, round(stop * iterations / 60)))
         return cls(
             first, budget, start=max(1, iterations // 60), stop=max(2, int(stop * iterations)), every=every
         )

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from splat.errors import SplatError
+from splat.fit.machine import GIB, Machine
+from splat.fit.memory import bytes_per_gaussian, plan_memory
+from splat.fit.options import FitOptions
+from splat.fit.presets import Plan, long_side, plan_fit
+from splat.fit.viewpoints import ViewOrder
+from tests.fit.synthetic import synthetic_capture
+
+CAPTURE = synthetic_capture(views=4)
+
+
+def plan(machine: Machine | None = None, **options: Any) -> Plan:
+    machine = machine or Machine(cores=2, memory_gib=8.0)
+    return plan_fit(FitOptions(**options), CAPTURE, machine, resident_gib=0.5)[0]
+
+
+def test_presets_rise() -> None:
+    machine = Machine(2, 8.0)
+    sizes = [long_side(name, machine) for name in ("preview", "default", "quality")]
+    assert sizes == sorted(set(sizes))
+    plans = [plan(preset=name) for name in ("preview", "default", "quality")]
+    assert [p.iterations for p in plans] == sorted({p.iterations for p in plans})
+
+
+def test_more_cores_allow_no_fewer_iterations() -> None:
+    counts = [plan(Machine(cores, 8.0)).iterations for cores in (1, 2, 8, 64)]
+    assert counts == sorted(counts)
+
+
+def test_every_value_can_be_overridden() -> None:
+    made = plan(
+        preset="quality", iterations=77, budget=99, strategy="adc", sh_degree=1, antialias="none",
+        seed=5, threads=3, eval_every=11, checkpoint_every=0,
+    )  # fmt: skip
+    assert (made.iterations, made.budget, made.strategy, made.sh_degree) == (77, 99, "adc", 1)
+    assert (made.antialias, made.seed, made.threads) == ("none", 5, 3)
+    assert (made.eval_every, made.checkpoint_every) == (11, 0)
+
+
+def test_memory_limit_lowers_the_budget_and_says_so() -> None:
+    made, notes = plan_fit(FitOptions(budget=10**6, max_memory=1.0), CAPTURE, Machine(2, 64.0), 0.5)
+    assert made.budget < 10**6
+    assert made.budget * bytes_per_gaussian(3) <= 0.5 * GIB
+    assert len(notes) == 1 and f"from 1000000 to {made.budget} Gaussians" in notes[0]
+
+
+def test_memory_that_is_enough_changes_nothing() -> None:
+    made = plan_memory(1000, 3, 10_000, 50_000, limit_gib=4.0, resident_gib=0.5)
+    assert (made.budget, made.photo_bytes, made.note) == (1000, 50_000, None)
+
+
+def test_photos_give_way_before_the_budget() -> None:
+    each = bytes_per_gaussian(3)
+    budget = int(0.5 * GIB / each)
+    made = plan_memory(budget, 3, 100, int(2 * GIB), limit_gib=1.0, resident_gib=0.0)
+    assert made.budget == budget and made.photo_bytes < 0.51 * GIB and made.note is not None
+
+
+def test_impossible_memory_limit_is_refused() -> None:
+    with pytest.raises(SplatError, match="--max-memory 0.40 GiB is too little.*at least"):
+        plan_fit(FitOptions(max_memory=0.4), CAPTURE, Machine(2, 64.0), resident_gib=0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"iterations": 0}, "--iterations is 0"),
+        ({"budget": -1}, "--budget is -1"),
+        ({"max_memory": float("nan")}, "--max-memory is nan"),
+        ({"max_seconds": 0.0}, "--max-seconds is 0"),
+        ({"sh_degree": 4}, "--sh-degree is 4"),
+        ({"strategy": "magic"}, "--strategy is 'magic'"),
+        ({"eval_every": -5}, "--eval-every is -5"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SplatError, match=message):
+        FitOptions(**options)
+
+
+def test_every_view_comes_once_before_any_comes_twice() -> None:
+    views = [3, 5, 8, 9]
+    order = ViewOrder(views, seed=1)
+    epochs = [[order.next() for _ in views] for _ in range(20)]
+    assert all(sorted(epoch) == views for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 5
+
+
+def test_looking_ahead_and_resuming_do_not_change_the_order() -> None:
+    plain, looking = ViewOrder(list(range(7)), 4), ViewOrder(list(range(7)), 4)
+    expected = [plain.next() for _ in range(40)]
+    found = []
+    for step in range(40):
+        assert looking.upcoming(9)[0] == expected[step]
+        found.append(looking.next())
+        if step == 17:
+            state, looking = looking.state_dict(), ViewOrder(list(range(7)), 99)
+            looking.load_state_dict(state)
+    assert found == expected
