@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from splat import native_core
 
@@ -22,7 +22,7 @@ def spacing(points: Points, k: int) -> Points:
 
 def expected(points: Points, k: int) -> NDArray[np.float64]:
     """The same by scipy in double precision; a duplicate of a point is a neighbour like any other."""
-    distances, _ = cKDTree(points.astype(np.float64)).query(points.astype(np.float64), k=k + 1)
+    distances, _ = KDTree(points.astype(np.float64)).query(points.astype(np.float64), k=k + 1)
     return (distances[:, 1:] ** 2).mean(axis=1)
 
 
