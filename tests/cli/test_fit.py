@@ -1,0 +1,182 @@
+"""splat fit from photos on disk to the last command that reads the run, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from splat.cli import scene_source
+from splat.cli.fit import Fit
+from splat.cli.main import main
+from splat.fit.run import RunFolder
+from splat.gaussians import Gaussians
+from splat.io import read
+from splat.io.image import write_image
+from splat.rasterize import RenderSettings, rasterize
+
+QUICK = ["--iterations", "25", "--budget", "300", "--seed", "1", "--sh-degree", "0"]
+
+
+@pytest.fixture
+def photos(tmp_path: Path, run_folder: Path, scene: Gaussians) -> Path:
+    """A transforms.json of the twelve cameras, with pictures of the scene over white."""
+    folder = tmp_path / "my photos"
+    frames = []
+    for view in scene_source.read_views(run_folder / "cameras.json").views:
+        settings = RenderSettings(antialias="mip", background=(1.0, 1.0, 1.0))
+        color = rasterize(scene, view.camera, settings, "reference").color
+        name = view.name.replace("jpg", "png")
+        write_image(folder / "images" / name, (color.clamp(0, 1) * 255).round().to(torch.uint8).numpy())
+        to_world = torch.linalg.inv(view.camera.world_to_camera).numpy() @ np.diag([1, -1, -1, 1])
+        frames.append({"file_path": f"images/{name}", "transform_matrix": to_world.tolist()})
+    lens = {"fl_x": 50.0, "fl_y": 50.0, "cx": 24.0, "cy": 18.0, "w": 48, "h": 36}
+    (folder / "transforms.json").write_text(json.dumps({**lens, "frames": frames}))
+    return folder
+
+
+def test_fit_then_every_command_that_reads_the_run(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "result"
+    assert main(["fit", str(photos), "--out", str(out), *QUICK]) == 0
+    said = capsys.readouterr().out
+    assert "12 of 12 photos have a camera" in said
+    assert "Training on 10 photos, 2 held out; 48x36" in said
+    assert str(out / "splat.ply") in said and str(out / "report.html") in said
+    assert f"splat view {out}" in said
+    quality = re.search(r"([\d.]+) dB on held-out photos", said)
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert quality is not None and float(quality[1]) == pytest.approx(metrics["psnr"], abs=0.006)
+    assert (out / "report.html").stat().st_size > 1000
+
+    assert main(["eval", str(out), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["psnr"] == pytest.approx(metrics["psnr"], abs=0.01), "the way through the PLY loses nothing"
+    assert set(scores["views"]) == set(json.loads((out / "per_view.json").read_text()))
+    assert main(["eval", str(out), "--split", "train", "--save", str(tmp_path / "shots")]) == 0
+    assert "mean of 10" in capsys.readouterr().out
+    assert len(list((tmp_path / "shots").glob("*.render.png"))) == 10
+
+    assert main(["info", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["run"]["registered"] == 12
+    assert main(["render", str(out), "--frames", "2", "--out", str(tmp_path / "frames")]) == 0
+    assert main(["convert", str(out), str(tmp_path / "b.ply")]) == 0
+
+
+def test_scene_is_in_the_world_of_the_photos_cameras(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "result"
+    assert main(["fit", str(photos), "--out", str(out), *QUICK]) == 0
+    given = json.loads((photos / "transforms.json").read_text())["frames"][5]["transform_matrix"]
+    found = scene_source.read_views(out / "cameras.json").views[5].camera
+    assert np.allclose(found.position.numpy(), np.array(given)[:3, 3], atol=1e-4)
+
+
+def test_a_run_is_not_replaced_unasked(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "result"
+    command = ["fit", str(photos), "--out", str(out), *QUICK]
+    assert main(command) == 0
+    before = (out / "splat.ply").read_bytes()
+    capsys.readouterr()
+    assert main([*command, "--seed", "2"]) == 1
+    err = capsys.readouterr().err
+    assert "already holds a run" in err and "--resume" in err and "--overwrite" in err
+    assert (out / "splat.ply").read_bytes() == before
+    assert main([*command, "--overwrite", "--iterations", "10"]) == 0
+    assert json.loads((out / "metrics.json").read_text())["iterations"] == 10
+    assert main([*command, "--overwrite", "--resume"]) == 1
+
+
+def test_stopped_run_says_so_and_goes_on(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C after the seventh report: exit code 130, a scene, and --resume ends like an unbroken run."""
+    import signal
+
+    from splat.cli.progress import PlainDisplay
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert main(["fit", str(photos), "--out", str(whole), *QUICK]) == 0
+    with monkeypatch.context() as patch:
+        show = PlainDisplay.update
+
+        def interrupt(self: PlainDisplay, progress) -> None:
+            show(self, progress)
+            if progress.phase == "training" and not interrupted:
+                interrupted.append(progress.iteration)
+                signal.raise_signal(signal.SIGINT)
+
+        interrupted: list[int] = []
+        patch.setattr(PlainDisplay, "update", interrupt)
+        capsys.readouterr()
+        assert main(["fit", str(photos), "--out", str(broken), *QUICK]) == 130
+    assert "Stopped early" in capsys.readouterr().out
+    assert (broken / "splat.ply").is_file()
+    assert main(["fit", str(photos), "--out", str(broken), "--resume", *QUICK]) == 0
+    assert (broken / "splat.ply").read_bytes() == (whole / "splat.ply").read_bytes()
+    assert len(read(broken / "splat.ply")) > 0
+
+
+def test_eval_says_when_the_photos_have_gone(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, moved = tmp_path / "result", tmp_path / "moved"
+    assert main(["fit", str(photos), "--out", str(out), *QUICK]) == 0
+    photos.rename(moved)
+    assert main(["eval", str(out)]) == 1
+    assert "--source" in capsys.readouterr().err
+    assert main(["eval", str(out), "--source", str(moved)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere does not exist"),
+        (["--iterations", "0"], "--iterations is 0"),
+        (["--sh-degree", "7"], "--sh-degree is 7"),
+        (["--resume"], "holds no run"),
+    ],
+)
+def test_refused_before_anything_slow(
+    photos: Path, tmp_path: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = [] if arguments[0] == "nowhere" else [str(photos)]
+    out = tmp_path / "result"
+    out.mkdir()
+    assert main(["fit", *source, *arguments, "--out", str(out)]) == 1
+    err = capsys.readouterr().err
+    assert message in err and "Traceback" not in err
+
+
+def test_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main(["fit", str(tmp_path / "empty"), "--out", str(tmp_path / "run")]) == 1
+    err = capsys.readouterr().err
+    assert "empty" in err and "Traceback" not in err
+    RunFolder.create(tmp_path / "run")  # a failed start leaves nothing that bars the next
+
+
+@pytest.mark.parametrize(
+    ("source", "folder"),
+    [
+        ("garden", "runs/garden"),
+        ("garden/images", "runs/garden"),
+        ("garden/Photos", "runs/garden"),
+        ("clip.mp4", "runs/clip"),
+        ("garden/transforms.json", "runs/garden"),
+    ],
+)
+def test_default_folder(tmp_path: Path, source: str, folder: str) -> None:
+    path = tmp_path / source
+    if path.suffix:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    else:
+        path.mkdir(parents=True)
+    assert Fit(path).folder() == Path(folder)

@@ -1,0 +1,154 @@
+"""Help, wrong usage, and what a person sees when something fails."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+
+import splat
+from splat.cli import parse
+from splat.cli.main import COMMANDS, main
+from splat.errors import SplatError
+
+
+class Failing:
+    """Stands for a command that fails."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def run(self) -> int:
+        raise self.error
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """``splat info`` fails with the error given."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.delenv("SPLAT_DEBUG", raising=False)
+
+    def fail_with(error: BaseException) -> None:
+        monkeypatch.setattr(parse, "parse_command", lambda name, rest: Failing(error))
+
+    return fail_with
+
+
+@pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"], ["help"]])
+def test_help_lists_every_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    for name, summary in COMMANDS.items():
+        assert re.search(rf"^  {name} +{summary}$", out, re.MULTILINE)
+
+
+def test_help_does_not_load_torch() -> None:
+    code = "import sys; from splat.cli.main import main; main(['--help']); assert 'torch' not in sys.modules"
+    environment = {**os.environ, "PYTHONPATH": str(Path(splat.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"splat {splat.__version__}\n"
+
+
+def options(command: type) -> list[str]:
+    """Option flags of a command, nested groups included."""
+    found = []
+    for field in dataclasses.fields(command):
+        kind = get_type_hints(command)[field.name]
+        if dataclasses.is_dataclass(kind):
+            found += options(kind)  # type: ignore[arg-type]
+        elif field.default is not dataclasses.MISSING:
+            found.append("--" + field.name.replace("_", "-"))
+    return found
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_explained(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = getattr(importlib.import_module(f"splat.cli.{name}"), name.capitalize())
+    assert main([name, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"usage: splat {name}")
+    assert "None" not in out
+    plain = re.sub(r"[│╭╰─╮╯]", " ", out)
+    for option in options(command):
+        explained = re.search(rf"^ +{option}( \S+)*\s+[A-Za-z0-9]", plain, re.MULTILINE)
+        assert explained, f"{option} is not in the help, or has no text"
+
+
+def test_every_command_is_a_frozen_dataclass() -> None:
+    for name in COMMANDS:
+        command = getattr(importlib.import_module(f"splat.cli.{name}"), name.capitalize())
+        assert command.__dataclass_params__.frozen
+        assert command.__doc__
+
+
+def test_unknown_command_suggests_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rendr"]) == 2
+    assert capsys.readouterr().err == "splat has no command 'rendr'.\nDid you mean: splat render\n"
+
+
+@pytest.mark.parametrize("arguments", [["convert", "a.ply"], ["info", "a.ply", "--jsn"], ["render"]])
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.out + captured.err
+    assert f"splat {arguments[0]} --help" in captured.out + captured.err
+
+
+def test_error_is_three_lines(failing, capsys: pytest.CaptureFixture[str]) -> None:
+    long = Path("/a folder/" + "very/" * 40 + "[bold]file.ply")
+    failing(SplatError(f"{long} is broken", expected="a whole one", advice="Copy it again"))
+    assert main(["info"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        f"Error: {long} is broken\n  Expected: a whole one\n  What to do: Copy it again\n"
+    )
+
+
+def test_bug_is_called_one_and_kept(failing, capsys: pytest.CaptureFixture[str]) -> None:
+    failing(ZeroDivisionError("division by zero"))
+    assert main(["info"]) == 2
+    err = capsys.readouterr().err
+    assert "this is a bug" in err and "ZeroDivisionError: division by zero" in err
+    assert "Traceback" not in err
+    log = Path(err.split("with this file: ")[1].strip())
+    assert "Traceback" in log.read_text() and "in run" in log.read_text()
+
+
+@pytest.mark.parametrize("way", ["flag", "environment"])
+def test_debug_shows_the_traceback(
+    failing, way: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(SplatError("no"))
+    if way == "environment":
+        monkeypatch.setenv("SPLAT_DEBUG", "1")
+    assert main(["info", *(["--debug"] if way == "flag" else [])]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_interrupt(failing, capsys: pytest.CaptureFixture[str]) -> None:
+    failing(KeyboardInterrupt())
+    assert main(["info"]) == 130
+    assert capsys.readouterr().err.strip() == "Interrupted."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 TB")],
+)
+def test_out_of_memory_is_no_bug(failing, error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    failing(error)
+    assert main(["info"]) == 1
+    assert "ran out of memory" in capsys.readouterr().err

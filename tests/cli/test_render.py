@@ -1,0 +1,123 @@
+"""splat render."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from splat.cli.main import main
+from splat.io.image import read_image
+
+TINY = ["--backend", "reference"]
+
+
+def red_at_the_middle(image: np.ndarray, background: int) -> bool:
+    height, width = image.shape[:2]
+    red = image[height // 2, width // 2]
+    return bool(red[0] > 180 and red[1] < 60 and (np.abs(image[1, 1].astype(int) - background) < 3).all())
+
+
+def test_orbit_of_a_run_over_its_background(run_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "frames"
+    assert main(["render", str(run_folder), "--out", str(out), "--frames", "3", *TINY]) == 0
+    assert sorted(file.name for file in out.iterdir()) == ["0000.png", "0001.png", "0002.png", "cameras.json"]
+    for index in range(3):
+        image = read_image(out / f"{index:04d}.png")
+        assert image.shape == (36, 48, 3)
+        assert red_at_the_middle(image, 255)
+
+
+def test_lone_file_over_black(splat_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "frames"
+    arguments = ["--frames", "2", "--size", "64", "48", *TINY]
+    assert main(["render", str(splat_file), "--out", str(out), *arguments]) == 0
+    assert red_at_the_middle(read_image(out / "0001.png"), 0)
+
+
+def test_video_beside_the_scene(run_folder: Path) -> None:
+    assert main(["render", str(run_folder), "--path", "training", "--frames", "3", "--depth", *TINY]) == 0
+    for name in ("training.mp4", "training.depth.mp4"):
+        capture = cv2.VideoCapture(str(run_folder / name))
+        assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 3
+        assert capture.read()[1].shape == (36, 48, 3)
+
+
+def test_depth_is_in_world_units(run_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "frames"
+    assert main(["render", str(run_folder), "--out", str(out), "--frames", "2", "--depth", *TINY]) == 0
+    unit = json.loads((out / "cameras.json").read_text())["depth_unit"]
+    depth = np.asarray(cv2.imread(str(out / "0001.depth.png"), cv2.IMREAD_UNCHANGED))
+    assert depth.dtype == np.uint16
+    assert depth[18, 24] * unit == pytest.approx(np.hypot(2, 0.6), abs=0.35)
+    assert depth[1, 1] == 0
+
+
+def test_cameras_file_gives_each_camera_a_frame(run_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "frames"
+    path = str(run_folder / "cameras.json")
+    assert main(["render", str(run_folder), "--path", path, "--out", str(out), *TINY]) == 0
+    written = json.loads((out / "cameras.json").read_text())["views"]
+    given = json.loads((run_folder / "cameras.json").read_text())["views"]
+    assert [view["world_to_camera"] for view in written] == [view["world_to_camera"] for view in given]
+    again = tmp_path / "again"
+    arguments = ["--path", str(out / "cameras.json"), "--frames", "2", "--out", str(again), *TINY]
+    assert main(["render", str(run_folder), *arguments]) == 0
+    assert len(list(again.glob("*.png"))) == 2
+
+
+def test_overwrites_its_own_frames_when_asked(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "frames"
+    command = ["render", str(run_folder), "--out", str(out), *TINY]
+    assert main([*command, "--frames", "3"]) == 0
+    (out / "mine.png").write_bytes(b"mine")
+    assert main([*command, "--frames", "2"]) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert (out / "0002.png").exists()
+    assert main([*command, "--frames", "2", "--overwrite"]) == 0
+    assert sorted(file.name for file in out.glob("*.png")) == ["0000.png", "0001.png", "mine.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--path", "training"], "no training path"),
+        (["--path", "orbti"], "expected: orbit, training, or a cameras.json"),
+        (["--frames", "0"], "--frames is 0"),
+        (["--size", "0", "5"], "--size is 0 5"),
+        (["--out", "a.gif"], "name ending in .mp4"),
+    ],
+)
+def test_what_cannot_be_rendered(
+    splat_file: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["render", str(splat_file), *arguments]) == 1
+    err = capsys.readouterr().err
+    assert message.lower() in err.lower()
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"views": []}', '{"views": [{"world_to_camera": [[1]]}]}', '{"views": [3]}'],
+)
+def test_malformed_cameras_file(
+    splat_file: Path, tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.json").write_text(content)
+    assert main(["render", str(splat_file), "--path", str(tmp_path / "c.json")]) == 1
+    err = capsys.readouterr().err
+    assert "c.json" in err and "Traceback" not in err
+
+
+def test_nan_camera_is_named(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = json.loads((run_folder / "cameras.json").read_text())
+    content["views"][3]["world_to_camera"][0][3] = float("nan")
+    (run_folder / "cameras.json").write_text(json.dumps(content))
+    assert main(["render", str(run_folder)]) == 1
+    assert "view 3: NaN" in capsys.readouterr().err
