@@ -5,15 +5,17 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import splat
 from splat.doctor.check import Check
 from splat.errors import SplatError
 
 REBUILD = "run `pip install .` again in the source folder and read what the compiler says"
-PORTABLE_ISAS = ("portable", "scalar", "generic", "baseline")
 
-BuildInfo = Mapping[str, str | bool | int]
+BuildInfo = Mapping[str, Any]
+"""What ``splat.native_core.build_info`` returns."""
 
 
 def read_build() -> BuildInfo:
@@ -55,12 +57,12 @@ def check_version(build: BuildInfo, package: str) -> Check:
 
 def check_isa(build: BuildInfo, machine: str) -> Check:
     """The instruction set in use; the portable one is far slower than the others on a PC."""
-    found = f"{build['isa']} (built: {build['isas']})"
-    if str(build["isa"]).lower() not in PORTABLE_ISAS:
+    found = f"{build['isa']} (built: {', '.join(build['isas'])})"
+    if build["isa"] != "portable":
         return Check("instruction set", "ok", found)
     if machine.lower() not in ("x86_64", "amd64"):
         advice = f"There is no faster code for {machine} processors yet, so fits take several times longer."
-    elif "avx2" in str(build["isas"]).lower():
+    elif "avx2" in build["isas"]:
         advice = "This processor has no AVX2, so fits take several times longer than on a newer computer."
     else:
         advice = f"The faster AVX2 code was not built (compiler too old?): {REBUILD}."
@@ -84,6 +86,4 @@ def check_cuda(build: BuildInfo, nvidia_gpu: bool) -> Check:
 
 def has_nvidia_gpu() -> bool:
     """Whether the operating system shows signs of an NVIDIA GPU (driver tool or device files)."""
-    from pathlib import Path
-
     return shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia/version").exists()

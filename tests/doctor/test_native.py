@@ -14,7 +14,7 @@ from splat.errors import SplatError
 BUILD = {
     "version": "0.1.0",
     "isa": "avx512",
-    "isas": "portable avx2 avx512",
+    "isas": ["avx512", "avx2", "portable"],
     "cuda_compiled": False,
     "cuda_device": "",
     "cuda_reason": "built without CUDA (nvcc was not found at build time)",
@@ -49,7 +49,7 @@ def test_built_core_reports_isa_threads_and_cuda(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(native, "has_nvidia_gpu", lambda: False)
     checks = {check.name: check for check in native.check_native()}
     assert all(check.status == "ok" for check in checks.values())
-    assert checks["instruction set"].found == "avx512 (built: portable avx2 avx512)"
+    assert checks["instruction set"].found == "avx512 (built: avx512, avx2, portable)"
     assert checks["threads"].found == "2"
     assert "nvcc was not found" in checks["CUDA"].found
 
@@ -63,12 +63,12 @@ def test_core_of_another_version_warns() -> None:
 @pytest.mark.parametrize(
     ("machine", "isas", "words"),
     [
-        ("x86_64", "portable avx2 avx512", "no AVX2"),
-        ("x86_64", "portable", "was not built"),
-        ("aarch64", "portable", "aarch64"),
+        ("x86_64", ["avx512", "avx2", "portable"], "no AVX2"),
+        ("x86_64", ["portable"], "was not built"),
+        ("aarch64", ["portable"], "aarch64"),
     ],
 )
-def test_portable_core_warns_with_the_true_reason(machine: str, isas: str, words: str) -> None:
+def test_portable_core_warns_with_the_true_reason(machine: str, isas: list[str], words: str) -> None:
     check = native.check_isa({**BUILD, "isa": "portable", "isas": isas}, machine)
     assert check.status == "warn" and words in check.advice
 
