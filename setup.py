@@ -57,6 +57,7 @@ def configure_command(build: Path, output: Path, cuda: str, version: str) -> lis
         f"-DPython_EXECUTABLE={sys.executable}",
         f"-Dnanobind_DIR={nanobind_folder(build) / 'cmake'}",
         f"-DSPLAT_CUDA={cuda}",
+        f"-DCMAKE_CUDA_ARCHITECTURES={os.environ.get('CUDAARCHS', '80')}",
         f"-DSPLAT_OUTPUT_DIR={output}",
         f"-DSPLAT_VERSION={version}",
     ]  # fmt: skip
