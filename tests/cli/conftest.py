@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,8 @@ TARGET = np.array([0.5, -0.25, 2.0])
 """What the cameras of ``run_folder`` look at."""
 
 
-@pytest.fixture
-def scene() -> Gaussians:
+@pytest.fixture(scope="session")
+def ball() -> Gaussians:
     """Sixty opaque red splats of degree 1 in a ball of radius 0.3 about ``TARGET``."""
     generator = torch.Generator().manual_seed(3)
     offsets = torch.randn(60, 3, generator=generator)
@@ -36,17 +38,23 @@ def scene() -> Gaussians:
 
 
 @pytest.fixture
+def scene(ball: Gaussians) -> Gaussians:
+    """The ball, for a test to change as it likes."""
+    return replace(ball, **{name: value.clone() for name, value in ball.parameters().items()})  # type: ignore
+
+
+@pytest.fixture
 def splat_file(tmp_path: Path, scene: Gaussians) -> Path:
     """The scene alone."""
     write_ply(tmp_path / "lone" / "a scene.ply", scene)
     return tmp_path / "lone" / "a scene.ply"
 
 
-@pytest.fixture
-def run_folder(tmp_path: Path, scene: Gaussians) -> Path:
+@pytest.fixture(scope="session")
+def finished_run(ball: Gaussians, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scene as a run leaves it: twelve cameras in a circle of radius 2, two of them held out."""
-    folder = tmp_path / "run"
-    write_ply(folder / "splat.ply", scene)
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    write_ply(folder / "splat.ply", ball)
     lens = Lens(48, 36, 50.0)
     views = []
     for index in range(12):
@@ -68,3 +76,9 @@ def run_folder(tmp_path: Path, scene: Gaussians) -> Path:
     (folder / "config.json").write_text(json.dumps({"background": [1.0, 1.0, 1.0]}))
     (folder / "metrics.json").write_text(json.dumps({"psnr": 30.5, "ssim": 0.9, "lpips": None}))
     return folder
+
+
+@pytest.fixture
+def run_folder(finished_run: Path, tmp_path: Path) -> Path:
+    """The run, for a test to change as it likes."""
+    return Path(shutil.copytree(finished_run, tmp_path / "run"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +23,14 @@ from splat.rasterize import RenderSettings, rasterize
 QUICK = ["--iterations", "25", "--budget", "300", "--seed", "1", "--sh-degree", "0"]
 
 
-@pytest.fixture
-def photos(tmp_path: Path, run_folder: Path, scene: Gaussians) -> Path:
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory, finished_run: Path, ball: Gaussians) -> Path:
     """A transforms.json of the twelve cameras, with pictures of the scene over white."""
-    folder = tmp_path / "my photos"
+    folder = tmp_path_factory.mktemp("capture") / "my photos"
     frames = []
-    for view in scene_source.read_views(run_folder / "cameras.json").views:
+    for view in scene_source.read_views(finished_run / "cameras.json").views:
         settings = RenderSettings(antialias="mip", background=(1.0, 1.0, 1.0))
-        color = rasterize(scene, view.camera, settings, "reference").color
+        color = rasterize(ball, view.camera, settings, "reference").color
         name = view.name.replace("jpg", "png")
         write_image(folder / "images" / name, (color.clamp(0, 1) * 255).round().to(torch.uint8).numpy())
         to_world = torch.linalg.inv(view.camera.world_to_camera).numpy() @ np.diag([1, -1, -1, 1])
@@ -126,9 +127,10 @@ def test_stopped_run_says_so_and_goes_on(
 def test_eval_says_when_the_photos_have_gone(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out, moved = tmp_path / "result", tmp_path / "moved"
-    assert main(["fit", str(photos), "--out", str(out), *QUICK]) == 0
-    photos.rename(moved)
+    out, here, moved = tmp_path / "result", tmp_path / "here", tmp_path / "moved"
+    shutil.copytree(photos, here)
+    assert main(["fit", str(here), "--out", str(out), *QUICK]) == 0
+    here.rename(moved)
     assert main(["eval", str(out)]) == 1
     assert "--source" in capsys.readouterr().err
     assert main(["eval", str(out), "--source", str(moved)]) == 0
@@ -144,9 +146,9 @@ def test_eval_says_when_the_photos_have_gone(
     ],
 )
 def test_refused_before_anything_slow(
-    photos: Path, tmp_path: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = [] if arguments[0] == "nowhere" else [str(photos)]
+    source = [] if arguments[0] == "nowhere" else [str(tmp_path)]
     out = tmp_path / "result"
     out.mkdir()
     assert main(["fit", *source, *arguments, "--out", str(out)]) == 1
