@@ -28,6 +28,7 @@ def check_inputs(gaussians: Gaussians, camera: Camera, settings: RenderSettings)
     _check_quats(gaussians.quats)
     _check_camera(camera)
     _check_settings(settings)
+    _check_kernel(gaussians, settings)
 
 
 def _check_shapes(gaussians: Gaussians) -> None:
@@ -115,3 +116,12 @@ def _check_settings(settings: RenderSettings) -> None:
         )
     if len(settings.background) != 3 or not all(abs(c) < float("inf") for c in settings.background):
         raise SplatError(f"background is {settings.background}", expected="three finite numbers, 0 to 1")
+
+
+def _check_kernel(gaussians: Gaussians, settings: RenderSettings) -> None:
+    for name, kernel in (("settings.kernel", settings.kernel), ("gaussians.kernel", gaussians.kernel)):
+        if kernel != "gaussian":
+            raise SplatError(
+                f"{name} is {kernel!r}, a radial profile that this version cannot render",
+                expected='"gaussian"',
+            )

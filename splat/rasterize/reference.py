@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from splat.cameras import Camera
-from splat.errors import SplatError
 from splat.gaussians import Gaussians
 from splat.rasterize.reference_blend import Blended, blend
 from splat.rasterize.reference_project import Projected, project
@@ -28,11 +27,6 @@ def rasterize_reference(gaussians: Gaussians, camera: Camera, settings: RenderSe
     StopThePop, the pixel filter of Mip-Splatting, and depth and normals along the exact ray
     (Gaussian Opacity Fields). ``splat.rasterize.rasterize`` documents arguments and result.
     """
-    if settings.kernel != "gaussian":
-        raise SplatError(
-            f"The radial profile {settings.kernel!r} is not available",
-            expected='kernel "gaussian"',
-        )
     splats = project(gaussians, camera, settings)
     screen = _screen_probe(gaussians, camera)
     blocks = []

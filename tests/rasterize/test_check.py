@@ -77,12 +77,17 @@ def test_wrong_camera(change: dict[str, Any], message: str) -> None:
         ({"near": float("nan")}, "near is nan"),
         ({"background": (0.0, float("nan"), 0.0)}, "background is"),
         ({"background": (0.0, 1.0)}, "background is"),
-        ({"kernel": "gef"}, "'gef'"),
+        ({"kernel": "gef"}, "settings.kernel is 'gef'"),
     ],
 )
 def test_wrong_setting(change: dict[str, Any], message: str) -> None:
     with pytest.raises(SplatError, match=message):
         rasterize(random_scene(5), posed(9, 7), replace(SETTINGS, **change), "reference")
+
+
+def test_scene_of_another_kernel() -> None:
+    with pytest.raises(SplatError, match="gaussians.kernel is 'gef'"):
+        rasterize(replace(random_scene(5), kernel="gef"), posed(9, 7), SETTINGS, "reference")
 
 
 def test_strided_inputs_are_fine() -> None:

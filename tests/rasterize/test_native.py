@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from splat import native_core
 from splat.gaussians import Antialias
 from splat.rasterize import Rendered, RenderSettings, rasterize
 from tests.rasterize import compare
@@ -22,7 +23,6 @@ from tests.rasterize.scenes import (
     trainable,
 )
 
-native_core = pytest.importorskip("splat.native_core", reason="no native core in this checkout")
 if not native_core.available():
     pytest.skip("the native core is not built", allow_module_level=True)
 
@@ -65,6 +65,60 @@ def test_random_scenes(degree: int, antialias: Antialias, geometry: bool) -> Non
 def test_sizes(width: int, height: int) -> None:
     settings = RenderSettings(geometry=True, background=BACKGROUND)
     assert_native_is_right(random_scene(60, 1, seed=3, size=0.3), width, height, settings)
+
+
+@pytest.mark.parametrize("antialias", ["none", "mip"])
+@pytest.mark.parametrize("axes", [(2, -1, -1), (0, 0, -4), (3, -3, 0)], ids=["needle", "disc", "strip"])
+def test_thin_splats(axes: tuple[int, int, int], antialias: Antialias) -> None:
+    """Their projected covariance is nearly singular, and a c - b^2 would cancel."""
+    scene = random_scene(200, 1, seed=2)
+    scene.log_scales += 0.7 * torch.tensor(axes)
+    assert_native_is_right(scene, 50, 40, RenderSettings(antialias=antialias, geometry=True))
+
+
+@pytest.mark.parametrize("antialias", ["none", "mip"])
+@pytest.mark.parametrize("isa", ["avx512", "avx2", "portable"])
+def test_every_instruction_set(isa: str, antialias: Antialias) -> None:
+    info = native_core.build_info()
+    if isa not in info["supported_isas"]:
+        pytest.skip(f"this machine or build has no {isa}")
+    settings = RenderSettings(antialias=antialias, geometry=True, background=BACKGROUND)
+    try:
+        native_core.load().set_isa(isa)
+        assert native_core.build_info()["isa"] == isa
+        assert_native_is_right(random_scene(200, 3, seed=11), 50, 39, settings)
+    finally:
+        native_core.load().set_isa(info["isa"])
+
+
+def test_renders_may_overlap() -> None:
+    """Two images before either goes back, and one that goes back twice."""
+    cameras = posed(40, 30, torch.float32), posed(33, 21, torch.float32)
+    settings = RenderSettings(geometry=True)
+    scene = trainable(random_scene(200, 1, dtype=torch.float32))
+    apart = []
+    for camera in cameras:
+        image = native(scene, camera, settings)
+        apart.append(torch.autograd.grad(image.color.square().sum(), scene.means)[0])
+    images = [native(scene, camera, settings) for camera in cameras]
+    losses = [image.color.square().sum() for image in images]
+    for _ in range(2):
+        together = [torch.autograd.grad(loss, scene.means, retain_graph=True)[0] for loss in losses]
+        assert torch.equal(together[0], apart[0]) and torch.equal(together[1], apart[1])
+
+
+def test_only_some_inputs_ask_for_gradients() -> None:
+    camera, settings = posed(40, 30, torch.float32), RenderSettings()
+    scene = random_scene(100, 1, dtype=torch.float32)
+    full = trainable(scene)
+    native(full, camera, settings).color.sum().backward()
+    scene.sh.requires_grad_()
+    image = native(scene, camera, settings)
+    image.color.sum().backward()
+    assert scene.means.grad is None and torch.equal(scene.sh.grad, full.sh.grad)
+    pose = camera.world_to_camera.double().requires_grad_()
+    native(full.detached(), replace(camera, world_to_camera=pose), settings).color.sum().backward()
+    assert pose.grad is not None and pose.grad.dtype == torch.float64 and pose.grad[:3].all()
 
 
 def test_thousands_in_one_tile() -> None:
