@@ -125,9 +125,10 @@ class Panel:
         folder = gui.add_folder("Cameras", order=20)
         self._folders.append(folder)
         with folder:
-            self._camera = gui.add_dropdown("Go to", [FREE, *self._labels], initial_value=FREE)
+            camera = gui.add_dropdown("Go to", [FREE, *self._labels], initial_value=FREE)
             step = gui.add_button_group("Step", ["previous", "next"])
-        self._camera.on_update(lambda _: self._go())
+        self._camera = camera
+        camera.on_update(lambda _: self._go())
         step.on_click(lambda _: self._step(1 if step.value == "next" else -1))
 
     def _add_comparison(self, gui: viser.GuiApi, defaults: Choices) -> None:

@@ -36,9 +36,8 @@ def open_server(host: str, port: int, say: Callable[[str], None] = print) -> vis
     with contextlib.redirect_stdout(io.StringIO()):  # its banner; the address is said below
         server = viser.ViserServer(host=host, port=free, verbose=False)
     server.scene.set_up_direction("-y")
-    server.gui.configure_theme(
-        show_logo=False, show_share_button=False, control_layout="collapsible", dark_mode=True
-    )
+    server.gui.configure_theme(show_logo=False, show_share_button=False, dark_mode=True)
+    server.gui.main_panel.dock_right()
     say(f"Viewer: {address(host, server.get_port())}")
     if host not in LOCAL:
         say("It can be opened, and training stopped, by anyone who can reach this machine.")
