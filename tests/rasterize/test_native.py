@@ -115,6 +115,7 @@ def test_only_some_inputs_ask_for_gradients() -> None:
     scene.sh.requires_grad_()
     image = native(scene, camera, settings)
     image.color.sum().backward()
+    assert scene.sh.grad is not None and full.sh.grad is not None
     assert scene.means.grad is None and torch.equal(scene.sh.grad, full.sh.grad)
     pose = camera.world_to_camera.double().requires_grad_()
     native(full.detached(), replace(camera, world_to_camera=pose), settings).color.sum().backward()
