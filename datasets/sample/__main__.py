@@ -59,7 +59,9 @@ def _show(done: int, total: int) -> None:
 def main() -> int:
     """Exit code: 0 made, 1 not, 130 interrupted."""
     try:
-        return tyro.cli(Options, prog="python -m datasets.sample").run()
+        return tyro.cli(
+            Options, prog="python -m datasets.sample", config=(tyro.conf.FlagCreatePairsOff,)
+        ).run()
     except SplatError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -29,8 +30,9 @@ BOOKS = (
 OAK = ((0.45, 0.31, 0.2), (0.78, 0.6, 0.42))
 
 
+@lru_cache(maxsize=1)
 def still_life(seed: int = 0) -> Scene:
-    """The scene of the sample capture. World: metres, z up, the table at the origin."""
+    """The scene of the sample capture, made once. World: metres, z up, the table at the origin."""
     textures: dict[str, Array] = {}
     shapes: list[Shape] = [_room(np.random.default_rng([seed, 1]), textures)]
     shapes += _furniture(np.random.default_rng([seed, 2]), textures)
