@@ -30,7 +30,8 @@ class Fit:
     """Make a 3D Gaussian splat scene from photos, a video or a capture with known cameras.
 
     The result is a folder: splat.ply (the scene), report.html (how good it is), metrics.json and more.
-    Ctrl-C stops early and keeps what there is.
+    Photos are shrunk to the size that the preset works at, unless --max-size is given. Ctrl-C stops early
+    and keeps what there is.
     """
 
     source: Annotated[Path, Positional, arg(metavar="SOURCE")]

@@ -14,6 +14,8 @@ from splat.cameras import Camera
 from splat.errors import SplatError
 from splat.gaussians import Gaussians
 
+Split = Literal["train", "test"]
+
 _CAMERAS = "cameras.json"
 _SPLAT = "splat.ply"
 _CONFIG = "config.json"
@@ -31,7 +33,7 @@ class KnownView:
 
     name: str
     camera: Camera
-    split: Literal["train", "test"]
+    split: Split
 
 
 @dataclass(frozen=True)
@@ -138,5 +140,5 @@ def _view(entry: dict[str, Any], index: int) -> KnownView:
     width, height = int(entry["width"]), int(entry["height"])
     if width < 1 or height < 1:
         raise ValueError(f"view {index}: size {width}x{height}")
-    split = "test" if entry.get("split") == "test" else "train"
+    split: Split = "test" if entry.get("split") == "test" else "train"
     return KnownView(str(entry.get("name", index)), Camera(pose, intrinsics, width, height), split)

@@ -124,6 +124,14 @@ def test_stopped_run_says_so_and_goes_on(
     assert len(read(broken / "splat.ply")) > 0
 
 
+def test_fit_can_be_watched(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", str(photos), "--out", str(tmp_path / "watched"), "--view", *QUICK]) == 0
+    assert "Viewer: http://" in capsys.readouterr().out
+    assert main(["fit", str(photos), "--out", str(tmp_path / "alone"), *QUICK]) == 0
+    scenes = [(tmp_path / name / "splat.ply").read_bytes() for name in ("watched", "alone")]
+    assert scenes[0] == scenes[1]
+
+
 def test_eval_says_when_the_photos_have_gone(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
