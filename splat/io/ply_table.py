@@ -155,6 +155,10 @@ def read_columns(path: Path, header: Header, names: list[str]) -> NDArray[np.flo
         columns = list(vertex.properties)
         return table[:, [columns.index(name) for name in names]].astype(np.float32)
     rows = _read_binary(path, header, position)
+    if all(code == "f4" for code in vertex.properties.values()):  # the usual file: one gather
+        columns = list(vertex.properties)
+        plain = rows.view(f"{header.order}f4").reshape(len(rows), len(columns))
+        return np.take(plain, [columns.index(name) for name in names], axis=1).astype(np.float32, copy=False)
     table32 = np.empty((len(rows), len(names)), np.float32)
     with np.errstate(over="ignore"):
         for column, name in enumerate(names):
