@@ -64,7 +64,8 @@ def thinned(x: Sequence[float], y: Sequence[float], limit: int) -> tuple[list[fl
 def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     """Round numbers covering [low, high], a step of 1, 2 or 5 times a power of ten apart."""
     if high <= low:
-        high = low + (abs(low) or 1.0)
+        margin = 0.05 * abs(low) or 0.5
+        low, high = low - margin, high + margin
     rough = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)

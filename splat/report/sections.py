@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from splat.report.camera_map import camera_map
 from splat.report.charts import Curve, line_chart, smoothed
@@ -43,7 +43,8 @@ def _lpips_tile(metrics: Json) -> str:
     value = number(metrics.get("lpips"))
     if value is not None:
         return _tile("LPIPS", fixed(value, 4), "", "lower is better", True)
-    reason = metrics.get("lpips_reason") or "no reason was recorded"
+    reason = str(metrics.get("lpips_reason") or "no reason was recorded")
+    reason = reason.removeprefix("LPIPS not computed").strip(" ():") or reason
     return (
         '<div class="tile lead"><dt>LPIPS</dt><dd class="absent">not computed</dd>'
         f'<dd class="note">{escape(reason)}</dd></div>'
@@ -92,17 +93,24 @@ def cameras(run: RunData) -> str:
             f" {count(splits.count('test'))} were held out to measure it."
         )
     text = " ".join(sentences) or "The run folder does not say how the cameras were found."
-    notes = "".join(f"<li>{escape(note)}</li>" for note in _notes(run))
-    told = f"<p>{escape(text)}</p>" + (f'<ul class="notes">{notes}</ul>' if notes else "")
+    told = f"<p>{escape(text)}</p>" + _list(note for note in _notes(run) if note not in _logged(run))
     return f'<div class="beside"><div>{told}</div>{camera_map(run.views)}</div>'
 
 
 def _notes(run: RunData) -> list[str]:
-    """What was said during the run, each sentence once."""
     told = run.metrics.get("notes")
-    notes = [str(note) for note in told] if isinstance(told, list) else []
-    notes += [str(event["text"]) for event in run.events("note") if event.get("text")]
-    return list(dict.fromkeys(notes))
+    return [str(note) for note in told] if isinstance(told, list) else []
+
+
+def _logged(run: RunData) -> list[str]:
+    return [str(event["text"]) for event in run.events("note") if event.get("text")]
+
+
+def _list(notes: Iterable[str]) -> str:
+    """The notes, each once and as a sentence."""
+    sentences = dict.fromkeys(note[:1].upper() + note[1:].rstrip(".") + "." for note in notes if note)
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f'<ul class="notes">{items}</ul>' if items else ""
 
 
 def curves(run: RunData) -> str:
@@ -120,7 +128,8 @@ def curves(run: RunData) -> str:
         Curve("Gaussians", "", gaussian_seconds, gaussians, from_zero=True),
         Curve("Iterations per second", "", speed_seconds, smoothed(speed, len(speed) / 60), from_zero=True),
     ]
-    return f'<div class="charts">{"".join(line_chart(curve) for curve in charts)}</div>'
+    drawn = "".join(line_chart(curve) for curve in charts)
+    return f'<div class="charts">{drawn}</div>{_list(_logged(run))}'
 
 
 def _pairs(events: Sequence[Json], key: str) -> tuple[list[float], list[float]]:

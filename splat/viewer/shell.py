@@ -101,6 +101,9 @@ class ViewerShell:
         session = Session(client, self._views, self._wake, self.scene, self._backend)
         with self._changed:
             self._sessions[client.client_id] = session
+            views = self._views
+        if views is not session.views:  # they were exchanged while the browser connected
+            session.show_views(views)
         self._wake()
 
     def _disconnect(self, client: viser.ClientHandle) -> None:
