@@ -134,6 +134,10 @@ class PyFrame {
         kernels_->render_backward(frame_, in, out, g);
     }
 
+    // (splat, pixel) pairs that changed the last render; only right after render()
+    int64_t useful() {
+        return kernels_ ? kernels_->count_useful(frame_, input_) : 0;
+    }
     int64_t visible() const { return frame_.visible; }
     int64_t intersections() const { return frame_.intersections; }
     int64_t hits() const { return frame_.hits; }
@@ -176,6 +180,7 @@ nb::dict build_info() {
 
 NB_MODULE(_native, m) {
     using namespace splat;
+    nb::set_leak_warnings(false);  // idle frames live until the interpreter ends
     m.doc() = "The native core of splat: CPU kernels (and CUDA ones where compiled).";
     m.def("build_info", &build_info);
     m.def("set_isa", &set_isa, "name"_a);
@@ -195,6 +200,7 @@ NB_MODULE(_native, m) {
              "v_median_depth"_a.noconvert().none(), "v_normals"_a.noconvert().none(), "v_means"_a.noconvert(),
              "v_quats"_a.noconvert(), "v_log_scales"_a.noconvert(), "v_logit_opacities"_a.noconvert(),
              "v_sh"_a.noconvert(), "screen"_a.noconvert(), "pose"_a.noconvert().none())
+        .def("useful", &PyFrame::useful)
         .def_prop_ro("visible", &PyFrame::visible)
         .def_prop_ro("intersections", &PyFrame::intersections)
         .def_prop_ro("hits", &PyFrame::hits)

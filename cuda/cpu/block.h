@@ -10,20 +10,23 @@ SPLAT_BEGIN
 
 constexpr int kParts = 16 / W;  // vectors per block
 
-// Pixel centres of part `part` of block `block` in the tile at (x0, y0).
+// Pixel centres relative to the middle of the tile.
 struct Centres {
-    vf x, y;
-};
+    vf x[16][kParts], y[16][kParts];
 
-inline Centres centres(float x0, float y0, int block, int part) {
-    alignas(64) float x[W], y[W];
-    for (int l = 0; l < W; ++l) {
-        const int lane = part * W + l;
-        x[l] = x0 + float((block & 3) * 4 + (lane & 3)) + 0.5f;
-        y[l] = y0 + float((block >> 2) * 4 + (lane >> 2)) + 0.5f;
+    Centres() {
+        for (int block = 0; block < 16; ++block)
+            for (int part = 0; part < kParts; ++part) {
+                alignas(64) float bx[W], by[W];
+                for (int l = 0; l < W; ++l) {
+                    const int lane = part * W + l;
+                    bx[l] = float((block & 3) * 4 + (lane & 3)) + 0.5f - kTile / 2;
+                    by[l] = float((block >> 2) * 4 + (lane >> 2)) + 0.5f - kTile / 2;
+                }
+                x[block][part] = vf::load(bx), y[block][part] = vf::load(by);
+            }
     }
-    return {vf::load(x), vf::load(y)};
-}
+};
 
 // Which of the tile's 16 blocks hold a pixel centre with alpha >= 1/255: the smallest u^2 + v^2
 // over each block's rectangle of centres, found on the edges that face the splat (StopThePop,
@@ -61,15 +64,26 @@ struct BlockTest {
     }
 };
 
+// What the pixel loop reads of a splat, in coordinates relative to the tile's middle, so that the
+// constants of u and v stay small: u = l11 x + l21 y + cu, v = l22 y + cv.
+struct Local {
+    float l11, l21, l22, cu, cv, log2_opacity, r, g, b;
+};
+
+SPLAT_HD Local localise(const Row& row, float middle_x, float middle_y) {
+    const float mx = row.mx - middle_x, my = row.my - middle_y;
+    return {row.l11, row.l21, row.l22, -(row.l11 * mx + row.l21 * my), -row.l22 * my, row.log2_opacity, row.r,
+            row.g, row.b};
+}
+
 // log2 of the unclamped alpha, and (u, v) of project.h.
 struct Exponent {
     vf u, v, e;
 };
 
-SPLAT_HD Exponent exponent(const Row& row, vf px, vf py) {
-    const vf dx = px - vf(row.mx), dy = py - vf(row.my);
-    const vf u = fma_(vf(row.l11), dx, vf(row.l21) * dy), v = vf(row.l22) * dy;
-    return {u, v, fnma_(v, v, fnma_(u, u, vf(row.log2_opacity)))};
+SPLAT_HD Exponent exponent(const Local& s, vf x, vf y) {
+    const vf u = fma_(vf(s.l11), x, fma_(vf(s.l21), y, vf(s.cu))), v = fma_(vf(s.l22), y, vf(s.cv));
+    return {u, v, fnma_(v, v, fnma_(u, u, vf(s.log2_opacity)))};
 }
 
 // A margin on the block test for the rounding of the exponent.

@@ -56,6 +56,28 @@ SPLAT_HD vf sqrt_(vf a) { return _mm256_sqrt_ps(a.v); }
 SPLAT_HD vf abs_(vf a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.f), a.v); }
 SPLAT_HD vf keep(vm m, vf a) { return _mm256_and_ps(m.m, a.v); }
 SPLAT_HD vf mul_keep(vm m, vf a, vf b) { return _mm256_and_ps(m.m, _mm256_mul_ps(a.v, b.v)); }
+SPLAT_HD vf min_keep(vm m, vf a, vf b) { return _mm256_and_ps(m.m, _mm256_min_ps(a.v, b.v)); }
+SPLAT_HD vf rcp_rough(vf a) {  // one Newton step, relative error 1e-7
+    __m256 r = _mm256_rcp_ps(a.v);
+    return _mm256_mul_ps(r, _mm256_fnmadd_ps(a.v, r, _mm256_set1_ps(2.f)));
+}
+// 8x8, in place
+SPLAT_HD void transpose(vf* a) {
+    __m256 t[8], u[8];
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(a[i].v, a[i + 1].v);
+        t[i + 1] = _mm256_unpackhi_ps(a[i].v, a[i + 1].v);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int j = 0; j < 2; ++j) {
+            u[i + 2 * j] = _mm256_shuffle_ps(t[i + j], t[i + 2 + j], 0x44);
+            u[i + 2 * j + 1] = _mm256_shuffle_ps(t[i + j], t[i + 2 + j], 0xee);
+        }
+    for (int j = 0; j < 4; ++j) {
+        a[j] = _mm256_permute2f128_ps(u[j], u[4 + j], 0x20);
+        a[4 + j] = _mm256_permute2f128_ps(u[j], u[4 + j], 0x31);
+    }
+}
 SPLAT_HD vf rcp_(vf a) {
     __m256 r = _mm256_rcp_ps(a.v);  // 12 bits; two Newton steps
     r = _mm256_mul_ps(r, _mm256_fnmadd_ps(a.v, r, _mm256_set1_ps(2.f)));

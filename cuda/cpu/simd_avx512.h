@@ -54,6 +54,34 @@ SPLAT_HD vf abs_(vf a) { return _mm512_abs_ps(a.v); }
 // a where the mask is set, 0 elsewhere
 SPLAT_HD vf keep(vm m, vf a) { return _mm512_maskz_mov_ps(m.m, a.v); }
 SPLAT_HD vf mul_keep(vm m, vf a, vf b) { return _mm512_maskz_mul_ps(m.m, a.v, b.v); }
+SPLAT_HD vf min_keep(vm m, vf a, vf b) { return _mm512_maskz_min_ps(m.m, a.v, b.v); }
+SPLAT_HD vf rcp_rough(vf a) { return _mm512_rcp14_ps(a.v); }  // relative error 6e-5
+// 16x16, in place
+SPLAT_HD void transpose(vf* a) {
+    __m512 t[16], u[16];
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_ps(a[i].v, a[i + 1].v);
+        t[i + 1] = _mm512_unpackhi_ps(a[i].v, a[i + 1].v);
+    }
+    const auto pd = [](__m512 x) { return _mm512_castps_pd(x); };
+    for (int i = 0; i < 16; i += 4)
+        for (int j = 0; j < 2; ++j) {
+            u[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(pd(t[i + j]), pd(t[i + 2 + j])));
+            u[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(pd(t[i + j]), pd(t[i + 2 + j])));
+        }
+    for (int j = 0; j < 4; ++j) {
+        t[j] = _mm512_shuffle_f32x4(u[j], u[4 + j], 0x88);
+        t[4 + j] = _mm512_shuffle_f32x4(u[j], u[4 + j], 0xdd);
+        t[8 + j] = _mm512_shuffle_f32x4(u[8 + j], u[12 + j], 0x88);
+        t[12 + j] = _mm512_shuffle_f32x4(u[8 + j], u[12 + j], 0xdd);
+    }
+    for (int j = 0; j < 4; ++j) {
+        a[j] = _mm512_shuffle_f32x4(t[j], t[8 + j], 0x88);
+        a[8 + j] = _mm512_shuffle_f32x4(t[j], t[8 + j], 0xdd);
+        a[4 + j] = _mm512_shuffle_f32x4(t[4 + j], t[12 + j], 0x88);
+        a[12 + j] = _mm512_shuffle_f32x4(t[4 + j], t[12 + j], 0xdd);
+    }
+}
 // 1/a to 1e-7 (one Newton step)
 SPLAT_HD vf rcp_(vf a) {
     __m512 r = _mm512_rcp14_ps(a.v);

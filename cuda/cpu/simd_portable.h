@@ -66,6 +66,17 @@ SPLAT_HD vf sqrt_(vf a) { SPLAT_LANES(vf, r.v[i] = ::sqrtf(a.v[i])) }
 SPLAT_HD vf abs_(vf a) { SPLAT_LANES(vf, r.v[i] = ::fabsf(a.v[i])) }
 SPLAT_HD vf keep(vm m, vf a) { SPLAT_LANES(vf, r.v[i] = m.m[i] ? a.v[i] : 0.f) }
 SPLAT_HD vf mul_keep(vm m, vf a, vf b) { SPLAT_LANES(vf, r.v[i] = m.m[i] ? a.v[i] * b.v[i] : 0.f) }
+SPLAT_HD vf min_keep(vm m, vf a, vf b) { return keep(m, min_(a, b)); }
+SPLAT_HD vf rcp_rough(vf a) { SPLAT_LANES(vf, r.v[i] = 1.f / a.v[i]) }
+// 4x4, in place
+SPLAT_HD void transpose(vf* a) {
+    for (int i = 0; i < 4; ++i)
+        for (int j = i + 1; j < 4; ++j) {
+            const float t = a[i].v[j];
+            a[i].v[j] = a[j].v[i];
+            a[j].v[i] = t;
+        }
+}
 SPLAT_HD vf rcp_(vf a) { SPLAT_LANES(vf, r.v[i] = 1.f / a.v[i]) }
 // x - floor(x), and p * 2^floor(x), for floor(x) in [-126, 127]; smaller x counts as -126
 SPLAT_HD vf fraction(vf x) { SPLAT_LANES(vf, r.v[i] = x.v[i] - ::floorf(x.v[i])) }

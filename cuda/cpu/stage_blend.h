@@ -15,14 +15,14 @@ constexpr int kBatch = 256;
 template <bool G>
 struct TileState {
     alignas(64) float transmittance[16][16];
-    alignas(64) float red[16][16], green[16][16], blue[16][16], weight[16][16];
+    alignas(64) float red[16][16], green[16][16], blue[16][16];
     alignas(64) float depth[G ? 16 : 1][16], median[G ? 16 : 1][16];
     alignas(64) float nx[G ? 16 : 1][16], ny[G ? 16 : 1][16], nz[G ? 16 : 1][16];
-    Row rows[kBatch];
-    uint32_t ids[kBatch];
+    Local splats[kBatch + 1];
+    uint32_t ids[kBatch + 1];
     uint16_t list[16][kBatch + 16];
     int count[16];
-    uint16_t reach[kBatch + 16], hit[kBatch];
+    uint16_t reach[kBatch + 16], hit[kBatch + 1];
 };
 
 inline Whitening<vf> broadcast_whitening(const float* w) {
@@ -57,46 +57,52 @@ inline void sort_out(TileState<G>& s, int n, uint32_t live) {
 #endif
 }
 
+// Rays of the pixels of a block part: camera frame, z = 1.
+struct Rays {
+    vf x, y;
+};
+
+SPLAT_HD Rays rays(const FrameInput& in, const Centres& at, int b, int part, float middle_x, float middle_y) {
+    return {(at.x[b][part] + vf(middle_x - in.cx)) / vf(in.fx), (at.y[b][part] + vf(middle_y - in.cy)) / vf(in.fy)};
+}
+
 // Part `part` of block b over its list. Returns false once every pixel is finished.
 template <bool G>
-inline bool blend_block(TileState<G>& s, const Frame& frame, const FrameInput& in, int b, int part,
-                        const Centres& at) {
+inline bool blend_block(TileState<G>& s, const Frame& frame, int b, int part, vf px, vf py, Rays ray) {
     const int o = part * W;
-    vf T = vf::load(s.transmittance[b] + o), A = vf::load(s.weight[b] + o);
+    vf T = vf::load(s.transmittance[b] + o);
     vf R = vf::load(s.red[b] + o), Gr = vf::load(s.green[b] + o), B = vf::load(s.blue[b] + o);
-    vf D, M, NX, NY, NZ, rx, ry;
+    vf D, M, NX, NY, NZ;
     if constexpr (G) {
         D = vf::load(s.depth[b] + o), M = vf::load(s.median[b] + o);
         NX = vf::load(s.nx[b] + o), NY = vf::load(s.ny[b] + o), NZ = vf::load(s.nz[b] + o);
-        rx = (at.x - vf(in.cx)) / vf(in.fx), ry = (at.y - vf(in.cy)) / vf(in.fy);
     }
     const vf finished(kTransmittanceMin), faint(kLog2AlphaMin), most(kAlphaMax);
     bool live = true;
-    for (int k = 0; k < s.count[b]; ++k) {
+    const uint16_t *k = s.list[b], *end = k + s.count[b];
+    for (; k < end; ++k) {
         const vm open = T >= finished;
         if (!any(open)) {
             live = false;
             break;
         }
-        const int i = s.list[b][k];
-        const Row& row = s.rows[i];
-        const Exponent x = exponent(row, at.x, at.y);
-        const vm seen = x.e >= faint;
-        const vf alpha = keep(seen, min_(exp2_(x.e), most));
-        const vf w = mul_keep(open, alpha, T);
+        const Local& splat = s.splats[*k];
+        const Exponent x = exponent(splat, px, py);
+        const vm seen = (x.e >= faint) & open;
+        const vf w = min_keep(seen, exp2_pixel(x.e), most) * T;
         const vf before = T;
-        T = fnma_(alpha, T, T);
-        A += w;
-        R = fma_(w, vf(row.r), R), Gr = fma_(w, vf(row.g), Gr), B = fma_(w, vf(row.b), B);
-        s.hit[i] |= uint16_t(uint32_t(any(open & seen)) << b);
+        T -= w;
+        R = fma_(w, vf(splat.r), R), Gr = fma_(w, vf(splat.g), Gr), B = fma_(w, vf(splat.b), B);
+        s.hit[*k] |= uint16_t(uint32_t(any(seen)) << b);
         if constexpr (G) {
-            const RayHit<vf> h = intersect(broadcast_whitening(frame.whitening.get() + int64_t(s.ids[i]) * 12), rx, ry);
+            const RayHit<vf> h =
+                intersect(broadcast_whitening(frame.whitening.get() + int64_t(s.ids[*k]) * 12), ray.x, ray.y);
             D = fma_(w, h.t, D);
             M = select((before >= vf(0.5f)) & (T < vf(0.5f)), h.t, M);
             NX = fma_(w, h.normal.x, NX), NY = fma_(w, h.normal.y, NY), NZ = fma_(w, h.normal.z, NZ);
         }
     }
-    T.store(s.transmittance[b] + o), A.store(s.weight[b] + o);
+    T.store(s.transmittance[b] + o);
     R.store(s.red[b] + o), Gr.store(s.green[b] + o), B.store(s.blue[b] + o);
     if constexpr (G) {
         D.store(s.depth[b] + o), M.store(s.median[b] + o);
@@ -112,11 +118,11 @@ inline void write_tile(const TileState<G>& s, const FrameInput& in, const FrameO
             const int x = x0 + (b & 3) * 4 + (l & 3), y = y0 + (b >> 2) * 4 + (l >> 2);
             if (x >= in.width || y >= in.height) continue;
             const int64_t p = int64_t(y) * in.width + x;
-            const float rest = 1.f - s.weight[b][l];
+            const float rest = s.transmittance[b][l];
             out.color[3 * p] = s.red[b][l] + rest * in.background[0];
             out.color[3 * p + 1] = s.green[b][l] + rest * in.background[1];
             out.color[3 * p + 2] = s.blue[b][l] + rest * in.background[2];
-            out.alpha[p] = s.weight[b][l];
+            out.alpha[p] = 1.f - rest;
             if constexpr (G) {
                 out.depth_sum[p] = s.depth[b][l];
                 out.median_depth[p] = s.median[b][l];
@@ -130,7 +136,7 @@ inline void write_tile(const TileState<G>& s, const FrameInput& in, const FrameO
 // Pixels outside the image start finished.
 template <bool G>
 inline void clear_tile(TileState<G>& s, const FrameInput& in, int x0, int y0) {
-    std::memset(&s, 0, offsetof(TileState<G>, rows));
+    std::memset(&s, 0, offsetof(TileState<G>, splats));
     for (int b = 0; b < 16; ++b)
         for (int l = 0; l < 16; ++l) {
             const bool inside = x0 + (b & 3) * 4 + (l & 3) < in.width && y0 + (b >> 2) * 4 + (l >> 2) < in.height;
@@ -139,8 +145,10 @@ inline void clear_tile(TileState<G>& s, const FrameInput& in, int x0, int y0) {
 }
 
 template <bool G>
-inline void blend_tile(Frame& frame, const FrameInput& in, const FrameOutput& out, int tile, TileState<G>& s) {
+inline void blend_tile(Frame& frame, const FrameInput& in, const FrameOutput& out, const Centres& at, int tile,
+                       TileState<G>& s) {
     const int x0 = tile % frame.tiles_x * kTile, y0 = tile / frame.tiles_x * kTile;
+    const float middle_x = float(x0 + kTile / 2), middle_y = float(y0 + kTile / 2);
     clear_tile(s, in, x0, y0);
     const BlockTest reaches{float(x0), float(y0)};
     const uint32_t begin = frame.tile_begin[tile], end = frame.tile_begin[tile + 1];
@@ -153,16 +161,17 @@ inline void blend_tile(Frame& frame, const FrameInput& in, const FrameOutput& ou
             if (i + 8 < count) __builtin_prefetch(&frame.rows[lists[first + i + 8]]);
             const Row& row = frame.rows[id];
             const uint32_t mask = reaches(row, row.log2_opacity - kLog2AlphaMin + kBlockMargin) & live;
-            s.rows[n] = row, s.ids[n] = id, s.reach[n] = uint16_t(mask), s.hit[n] = 0;
+            s.splats[n] = localise(row, middle_x, middle_y);
+            s.ids[n] = id, s.reach[n] = uint16_t(mask), s.hit[n] = 0;
             n += mask != 0;
-            n = n < kBatch ? n : kBatch;
         }
         sort_out(s, n, live);
         for (int b = 0; b < 16; ++b) {
-            bool open = false;
             if (!(live >> b & 1u)) continue;
+            bool open = false;
             for (int part = 0; part < kParts; ++part)
-                open |= blend_block(s, frame, in, b, part, centres(float(x0), float(y0), b, part));
+                open |= blend_block(s, frame, b, part, at.x[b][part], at.y[b][part],
+                                    G ? rays(in, at, b, part, middle_x, middle_y) : Rays{});
             if (!open) live &= ~(1u << b);
         }
         for (int i = 0; i < n; ++i) {
@@ -181,9 +190,10 @@ inline void stage_blend(Frame& frame, const FrameInput& in, const FrameOutput& o
     frame.masks.reserve(frame.intersections + 1);
     frame.lists.reserve(frame.intersections + 1);
     frame.tile_hits.reserve(tiles);
+    const Centres at;
     pool().parallel_for(tiles, [&](int64_t tile) {
         static thread_local Buffer<TileState<G>> scratch;
-        blend_tile(frame, in, out, int(tile), *scratch.reserve(1));
+        blend_tile(frame, in, out, at, int(tile), *scratch.reserve(1));
     });
     frame.hits = 0;
     for (int64_t t = 0; t < tiles; ++t) frame.hits += frame.tile_hits[t];

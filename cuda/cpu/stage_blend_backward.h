@@ -58,7 +58,6 @@ template <bool G>
 inline void load_tile_gradient(TileGradient<G>& s, const FrameInput& in, const FrameOutput& out,
                                const FrameGradients& g, int x0, int y0) {
     std::memset(&s, 0, sizeof(s));
-    const float* bg = in.background;
     for (int b = 0; b < 16; ++b)
         for (int l = 0; l < 16; ++l) {
             const int x = x0 + (b & 3) * 4 + (l & 3), y = y0 + (b >> 2) * 4 + (l >> 2);
@@ -83,37 +82,32 @@ inline void load_tile_gradient(TileGradient<G>& s, const FrameInput& in, const F
             }
             s.rest[b][l] = rest;
         }
-    (void)bg;
 }
 
 // One block part of one splat: updates the pixels, adds to sums[0..11) and to the whitening's.
 template <bool G>
-SPLAT_HD void backward_block(TileGradient<G>& s, const FrameInput& in, const Row& row, const Whitening<vf>& white,
-                             int b, int o, const Centres& at, vf* sums, Mat3<vf>& vm, Vec3<vf>& vp) {
+SPLAT_HD void backward_block(TileGradient<G>& s, const Local& splat, const Whitening<vf>& white, int b, int o, vf px,
+                             vf py, Rays ray, vf* sums, Mat3<vf>& grad_m, Vec3<vf>& grad_p) {
     const vf T = vf::load(s.transmittance[b] + o);
     const vf g0 = vf::load(s.red[b] + o), g1 = vf::load(s.green[b] + o), g2 = vf::load(s.blue[b] + o);
-    const Exponent x = exponent(row, at.x, at.y);
-    const vf raw = exp2_(x.e), most(kAlphaMax);
-    const vf alpha = keep(x.e >= vf(kLog2AlphaMin), min_(raw, most));
-    const auto open = T >= vf(kTransmittanceMin);
-    const vf w = mul_keep(open, alpha, T);
-    const vf after = fnma_(alpha, T, T);
-    vf f = fma_(g0, vf(row.r), fma_(g1, vf(row.g), fma_(g2, vf(row.b), vf::load(s.alpha[b] + o))));
+    const Exponent x = exponent(splat, px, py);
+    const vf raw = exp2_pixel(x.e), most(kAlphaMax);
+    const vm seen = (x.e >= vf(kLog2AlphaMin)) & (T >= vf(kTransmittanceMin));
+    const vf alpha = min_keep(seen, raw, most), w = alpha * T, after = T - w;
+    vf f = fma_(g0, vf(splat.r), fma_(g1, vf(splat.g), fma_(g2, vf(splat.b), vf::load(s.alpha[b] + o))));
     if constexpr (G) {
-        const vf rx = (at.x - vf(in.cx)) / vf(in.fx), ry = (at.y - vf(in.cy)) / vf(in.fy);
-        const RayHit<vf> hit = intersect(white, rx, ry);
+        const RayHit<vf> hit = intersect(white, ray.x, ray.y);
         const Vec3<vf> gn{vf::load(s.nx[b] + o), vf::load(s.ny[b] + o), vf::load(s.nz[b] + o)};
         const vf gd = vf::load(s.depth[b] + o);
         f = f + gd * hit.t + dot(gn, hit.normal);
-        const auto median = (T >= vf(0.5f)) & (after < vf(0.5f)) & open;
+        const vm median = (T >= vf(0.5f)) & (after < vf(0.5f));
         const vf vt = w * gd + keep(median, vf::load(s.median[b] + o));
-        intersect_backward(white, rx, ry, hit, vt, gn * w, vm, vp);
+        intersect_backward(white, ray.x, ray.y, hit, vt, gn * w, grad_m, grad_p);
     }
-    const vf rest = fnma_(w, f, vf::load(s.rest[b] + o));
+    const vf wf = w * f, rest = vf::load(s.rest[b] + o) - wf;
     rest.store(s.rest[b] + o);
     after.store(s.transmittance[b] + o);
-    const vf behind = rest * alpha * rcp_(vf(1.f) - alpha);
-    const vf h = keep(open & (raw < most), fma_(w, f, vf(0.f) - behind));
+    const vf h = keep(raw < most, fnma_(rest * alpha, rcp_rough(vf(1.f) - alpha), wf));
     const vf hu = h * x.u, hv = h * x.v;
     sums[kSumH] += h;
     sums[kSumU] += hu;
@@ -125,40 +119,40 @@ SPLAT_HD void backward_block(TileGradient<G>& s, const FrameInput& in, const Row
     sums[kSumG] = fma_(w, g1, sums[kSumG]);
     sums[kSumB] = fma_(w, g2, sums[kSumB]);
     sums[kSumAbsX] += abs_(hu);
-    sums[kSumAbsY] += abs_(fma_(vf(row.l21), hu, vf(row.l22) * hv));
+    sums[kSumAbsY] += abs_(fma_(vf(splat.l21), hu, vf(splat.l22) * hv));
 }
 
 template <bool G>
 inline void backward_tile(Frame& frame, const FrameInput& in, const FrameOutput& out, const FrameGradients& g,
-                          int tile, TileGradient<G>& s) {
+                          const Centres& at, int tile, TileGradient<G>& s) {
     const int x0 = tile % frame.tiles_x * kTile, y0 = tile / frame.tiles_x * kTile;
+    const float middle_x = float(x0 + kTile / 2), middle_y = float(y0 + kTile / 2);
     load_tile_gradient(s, in, out, g, x0, y0);
-    Centres at[16][kParts];
-    for (int b = 0; b < 16; ++b)
-        for (int part = 0; part < kParts; ++part) at[b][part] = centres(float(x0), float(y0), b, part);
     const uint32_t begin = frame.tile_begin[tile], hits = frame.tile_hits[tile];
     const uint32_t* ids = frame.lists.get() + begin;
     const uint16_t* masks = frame.masks.get() + begin;
     for (uint32_t i = 0; i < hits; ++i) {
         if (i + 6 < hits) __builtin_prefetch(&frame.rows[ids[i + 6]]);
-        const Row row = frame.rows[ids[i]];
+        const Row& row = frame.rows[ids[i]];
+        const Local splat = localise(row, middle_x, middle_y);
         vf sums[16];
-        Mat3<vf> vm{};
-        Vec3<vf> vp{};
+        Mat3<vf> grad_m{};
+        Vec3<vf> grad_p{};
         Whitening<vf> white{};
         if constexpr (G) white = broadcast_whitening(frame.whitening.get() + int64_t(ids[i]) * 12);
         for (uint32_t m = masks[i]; m; m &= m - 1) {
             const int b = __builtin_ctz(m);
             for (int part = 0; part < kParts; ++part)
-                backward_block(s, in, row, white, b, part * W, at[b][part], sums, vm, vp);
+                backward_block(s, splat, white, b, part * W, at.x[b][part], at.y[b][part],
+                               G ? rays(in, at, b, part, middle_x, middle_y) : Rays{}, sums, grad_m, grad_p);
         }
         const uint32_t slot = row.slot + uint32_t(tile / frame.tiles_x - row.tile_y) * row.tiles_x +
                               uint32_t(tile % frame.tiles_x - row.tile_x);
         frame.touched[slot] = 1;
         write_sums(sums, frame.sums.get() + int64_t(slot) * kSums, 11);
         if constexpr (G) {
-            const vf geometry[16] = {vm.m[0][0], vm.m[0][1], vm.m[0][2], vm.m[1][0], vm.m[1][1], vm.m[1][2],
-                                     vm.m[2][0], vm.m[2][1], vm.m[2][2], vp.x, vp.y, vp.z};
+            const vf geometry[16] = {grad_m.m[0][0], grad_m.m[0][1], grad_m.m[0][2], grad_m.m[1][0], grad_m.m[1][1], grad_m.m[1][2],
+                                     grad_m.m[2][0], grad_m.m[2][1], grad_m.m[2][2], grad_p.x, grad_p.y, grad_p.z};
             write_sums(geometry, frame.geometry_sums.get() + int64_t(slot) * kGeometrySums, 12);
         }
     }
@@ -170,9 +164,10 @@ inline void stage_blend_backward(Frame& frame, const FrameInput& in, const Frame
     frame.sums.reserve(frame.slots * kSums);
     if (G) frame.geometry_sums.reserve(frame.slots * kGeometrySums);
     std::memset(frame.touched.reserve(frame.slots + 1), 0, size_t(frame.slots));
+    const Centres at;
     pool().parallel_for(int64_t(frame.tiles_x) * frame.tiles_y, [&](int64_t tile) {
         static thread_local Buffer<TileGradient<G>> scratch;
-        backward_tile(frame, in, out, g, int(tile), *scratch.reserve(1));
+        backward_tile(frame, in, out, g, at, int(tile), *scratch.reserve(1));
     });
 }
 

@@ -57,19 +57,29 @@ inline ViewRay view_ray(const View<vf>& view, Vec3<vf> mean) {
     return {d * inverse, inverse};
 }
 
+// The SH coefficients of W Gaussians: out[3 k + channel].
+inline void load_sh(const FrameInput& in, int64_t base, const int32_t* index, vf* out) {
+    const int64_t stride = int64_t(in.sh_stored) * 3;
+    const float* rows[W];
+    for (int l = 0; l < W; ++l) rows[l] = in.sh + (base + index[l]) * stride;
+    switch (in.sh_degree) {
+        case 0: return load_rows<3>(rows, out);
+        case 1: return load_rows<12>(rows, out);
+        case 2: return load_rows<27>(rows, out);
+        default: return load_rows<48>(rows, out);
+    }
+}
+
 // Colour of W Gaussians: max(0, 1/2 + sum_k basis_k sh_k).
 inline Vec3<vf> sh_color(const FrameInput& in, int64_t base, const int32_t* index, Vec3<vf> direction) {
-    vf basis[16];
+    vf basis[16], sh[48];
     sh_basis(in.sh_degree, direction, basis);
-    const int stride = in.sh_stored * 3, count = sh_count(in.sh_degree);
-    alignas(64) int32_t at[W];
-    for (int l = 0; l < W; ++l) at[l] = index[l] * stride;
-    const float* sh = in.sh + base * stride;
+    load_sh(in, base, index, sh);
     Vec3<vf> c{vf(0.5f), vf(0.5f), vf(0.5f)};
-    for (int k = 0; k < count; ++k, sh += 3) {
-        c.x = fma_(basis[k], vf::gather(sh, at), c.x);
-        c.y = fma_(basis[k], vf::gather(sh + 1, at), c.y);
-        c.z = fma_(basis[k], vf::gather(sh + 2, at), c.z);
+    for (int k = 0; k < sh_count(in.sh_degree); ++k) {
+        c.x = fma_(basis[k], sh[3 * k], c.x);
+        c.y = fma_(basis[k], sh[3 * k + 1], c.y);
+        c.z = fma_(basis[k], sh[3 * k + 2], c.z);
     }
     return {max_(c.x, vf(0.f)), max_(c.y, vf(0.f)), max_(c.z, vf(0.f))};
 }

@@ -31,24 +31,22 @@ inline void add_slots(const Frame& frame, const float* sums, const Row* const* r
 // Through max(0, 1/2 + sum basis_k sh_k): writes dL/dsh, returns dL/d(mean - camera centre).
 inline Vec3<vf> color_backward(const FrameInput& in, const FrameGradients& g, int64_t base, const int32_t* index,
                                int lanes, const ViewRay& ray, Vec3<vf> v) {
-    const int count = sh_count(in.sh_degree), stride = in.sh_stored * 3;
-    vf basis[16], towards[16];
+    const int count = sh_count(in.sh_degree);
+    const int64_t stride = int64_t(in.sh_stored) * 3;
+    vf basis[16], towards[16], sh[48], out[48];
     sh_basis(in.sh_degree, ray.direction, basis);
-    alignas(64) int32_t at[W];
-    for (int l = 0; l < W; ++l) at[l] = index[l] * stride;
-    const float* sh = in.sh + base * stride;
-    alignas(64) float out[48][W];
+    load_sh(in, base, index, sh);
     for (int k = 0; k < count; ++k) {
-        (basis[k] * v.x).store(out[3 * k]);
-        (basis[k] * v.y).store(out[3 * k + 1]);
-        (basis[k] * v.z).store(out[3 * k + 2]);
-        if (k > 0)
-            towards[k] = fma_(v.x, vf::gather(sh + 3 * k, at),
-                              fma_(v.y, vf::gather(sh + 3 * k + 1, at), v.z * vf::gather(sh + 3 * k + 2, at)));
+        out[3 * k] = basis[k] * v.x, out[3 * k + 1] = basis[k] * v.y, out[3 * k + 2] = basis[k] * v.z;
+        towards[k] = fma_(v.x, sh[3 * k], fma_(v.y, sh[3 * k + 1], v.z * sh[3 * k + 2]));
     }
-    for (int l = 0; l < lanes; ++l) {
-        float* to = g.sh + (base + index[l]) * stride;
-        for (int k = 0; k < 3 * count; ++k) to[k] = out[k][l];
+    float* rows[W];
+    for (int l = 0; l < lanes; ++l) rows[l] = g.sh + (base + index[l]) * stride;
+    switch (in.sh_degree) {
+        case 0: store_rows<3>(rows, out, lanes); break;
+        case 1: store_rows<12>(rows, out, lanes); break;
+        case 2: store_rows<27>(rows, out, lanes); break;
+        default: store_rows<48>(rows, out, lanes);
     }
     return normalise_backward(ray.direction, ray.inverse_length,
                               sh_basis_backward(in.sh_degree, ray.direction, towards));

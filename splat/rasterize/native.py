@@ -18,17 +18,18 @@ from splat.gaussians import Gaussians
 from splat.rasterize.rendered import Rendered
 from splat.rasterize.settings import RenderSettings
 
-_idle: list[Any] = []  # frames nobody uses
+idle_frames: list[Any] = []
+"""Frames nobody uses; the last one is the last to have been used (benchmarks read its timings)."""
 
 
 class _Lease:
     """A ``Frame`` for the time between a render and its backward."""
 
     def __init__(self) -> None:
-        self.frame = _idle.pop() if _idle else native_core.load().Frame()
+        self.frame = idle_frames.pop() if idle_frames else native_core.load().Frame()
 
     def __del__(self) -> None:
-        _idle.append(self.frame)
+        idle_frames.append(self.frame)
 
 
 class _View:

@@ -1,0 +1,162 @@
+"""One training iteration, stage by stage: render, loss, backward, Adam; everything included.
+
+    python benchmarks/iteration.py --gaussians 50000 --size 270x480 --threads 2 --json out.json
+
+Prints the median and the minimum over the repeats, nanoseconds per useful evaluation (a splat-pixel
+pair with alpha >= 1/255 at an unfinished pixel), and, at a tenth of the image size, the same work in
+the PyTorch reference beside it, in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from scenes import Workload, procedural, trained
+
+from splat import native_core
+from splat.fit.adam import Adam
+from splat.fit.losses import L1Ssim, photometric_loss
+from splat.gaussians import Gaussians
+from splat.rasterize import RenderSettings, native, rasterize
+
+clock = time.perf_counter
+RATES = {"means": 1e-7, "quats": 1e-7, "log_scales": 1e-7, "logit_opacities": 1e-7, "sh0": 1e-7, "sh_rest": 1e-7}
+STAGES = ("project + SH", "sort", "bin", "blend", "blend backward", "project backward")
+
+
+class Iteration:
+    """A training step on a fixed view with negligible learning rates, timed by stage."""
+
+    def __init__(self, work: Workload, antialias: str) -> None:
+        self.work = work
+        self.parameters = {k: v.clone().requires_grad_() for k, v in work.gaussians.parameters().items()}
+        self.scene = Gaussians(**self.parameters)
+        self.adam = Adam(self.parameters, RATES)
+        self.settings = RenderSettings(antialias=antialias)  # type: ignore[arg-type]
+
+    def step(self) -> dict[str, float]:
+        """Seconds by stage."""
+        begin = clock()
+        rendered = rasterize(self.scene, self.work.camera, self.settings, "native")
+        forward = clock()
+        loss = L1Ssim.apply(rendered.color, self.work.photo, None, 0.2)
+        lossed = clock()
+        loss.backward()
+        backward = clock()
+        self.adam.step({k: p.grad for k, p in self.parameters.items()})
+        for p in self.parameters.values():
+            p.grad = None
+        end = clock()
+        del rendered, loss
+        stages = dict(zip(STAGES, native.idle_frames[-1].seconds, strict=True))
+        inside = sum(stages.values())
+        stages["loss"] = lossed - forward
+        stages["Adam"] = end - backward
+        stages["Python and autograd"] = (forward - begin) + (backward - lossed) - inside
+        stages["iteration"] = end - begin
+        return stages
+
+
+def measure(step: Callable[[], dict[str, float]], repeats: int) -> dict[str, list[float]]:
+    """Milliseconds by stage over the repeats, after three rounds of warm-up."""
+    for _ in range(3):
+        step()
+    rounds = [step() for _ in range(repeats)]
+    return {name: [1e3 * r[name] for r in rounds] for name in rounds[0]}
+
+
+def reference_ratio(work: Workload, antialias: str) -> dict[str, float]:
+    """Forward + backward at a tenth of the size: reference and native seconds, same run."""
+    width, height = max(work.camera.width // 10, 8), max(work.camera.height // 10, 8)
+    small = replace(
+        work,
+        camera=work.camera.resized(width, height),
+        photo=torch.nn.functional.interpolate(
+            work.photo.permute(2, 0, 1)[None], (height, width), mode="area"
+        )[0].permute(1, 2, 0).contiguous(),
+    )
+    seconds: dict[str, float] = {}
+    for backend in ("reference", "native"):
+        scene = Gaussians(**{k: v.clone().requires_grad_() for k, v in work.gaussians.parameters().items()})
+        times = []
+        for _ in range(1 if backend == "reference" else 5):
+            begin = clock()
+            settings = RenderSettings(antialias=antialias)  # type: ignore[arg-type]
+            image = rasterize(scene, small.camera, settings, backend).color  # type: ignore[arg-type]
+            photometric_loss(image, small.photo).backward()
+            times.append(clock() - begin)
+        seconds[backend] = min(times)
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gaussians", type=int, default=50_000)
+    parser.add_argument("--size", default="270x480", help="WIDTHxHEIGHT")
+    parser.add_argument("--sh-degree", type=int, default=3)
+    parser.add_argument("--antialias", default="none")
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    parser.add_argument("--isa", default="", help="avx512, avx2 or portable; default: the best")
+    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--run", type=Path, help="a run folder to measure instead of the procedural scene")
+    parser.add_argument("--view", type=int, default=0, help="with --run: which camera")
+    parser.add_argument("--no-reference", action="store_true")
+    parser.add_argument("--cpu-time", action="store_true", help="process CPU time instead of wall time")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+
+    global clock
+    if options.cpu_time:
+        clock = time.process_time
+    width, height = map(int, options.size.split("x"))
+    module = native_core.load()
+    if options.isa and not module.set_isa(options.isa):
+        parser.error(f"--isa {options.isa}: not built, or not on this processor")
+    if options.threads:
+        native_core.set_threads(options.threads)
+        torch.set_num_threads(options.threads)
+    work = (
+        trained(options.run, options.view, height, width)
+        if options.run
+        else procedural(options.gaussians, height, width, options.sh_degree)
+    )
+    iteration = Iteration(work, options.antialias)
+    times = measure(iteration.step, options.repeats)
+    frame = native.idle_frames[-1]
+    with torch.no_grad():
+        rasterize(work.gaussians, work.camera, iteration.settings, "native")
+    useful = frame.useful()
+    info = native_core.build_info()
+    print(f"{work.name}: {len(work.gaussians)} Gaussians ({frame.visible} visible), {width}x{height}, "
+          f"{info['isa']}, {info['threads']} threads")
+    print(f"{useful / 1e6:.2f} M useful evaluations ({useful / (width * height):.0f} per pixel), "
+          f"{frame.intersections} splat-tile pairs, {frame.hits} that count, "
+          f"{16 * frame.block_hits / 1e6:.2f} M lanes in blocks that count")
+    print(f"{'stage':<22}{'median ms':>11}{'min ms':>9}{'ns/useful':>11}")
+    for name, values in times.items():
+        each = 1e6 * statistics.median(values) / useful
+        print(f"{name:<22}{statistics.median(values):>11.2f}{min(values):>9.2f}{each:>11.2f}")
+    result = {
+        "scene": work.name, "gaussians": len(work.gaussians), "width": width, "height": height,
+        "isa": info["isa"], "threads": info["threads"], "useful_evaluations": useful,
+        "median_ms": {k: statistics.median(v) for k, v in times.items()},
+        "min_ms": {k: min(v) for k, v in times.items()},
+    }
+    if not options.no_reference:
+        seconds = reference_ratio(work, options.antialias)
+        result["reference_tenth_size_s"] = seconds
+        print(f"at a tenth of the size, forward + loss + backward: reference {seconds['reference']:.2f} s, "
+              f"native {1e3 * seconds['native']:.1f} ms, ratio {seconds['reference'] / seconds['native']:.0f}")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Scenes for benchmarks: procedural, or a trained run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from splat.cameras import Camera
+from splat.gaussians import Gaussians
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A scene, a view of it and the photo to compare with.
+
+    Attributes:
+        name: where it comes from.
+        gaussians: float32 scene.
+        camera: the view.
+        photo: [H, W, 3] float32 target.
+    """
+
+    name: str
+    gaussians: Gaussians
+    camera: Camera
+    photo: Tensor
+
+
+def procedural(count: int, height: int, width: int, sh_degree: int, seed: int = 0) -> Workload:
+    """Splats on bumpy surfaces at several depths, a quarter of them outside the view.
+
+    The spread of sizes, the overlap (about 80 useful evaluations per pixel at 50,000 splats and
+    270x480) and the share of visible splats follow a scene trained from 50 photos of a statuette.
+    """
+    make = torch.Generator().manual_seed(seed)
+    uniform = torch.rand(count, 5, generator=make)
+    layer = (uniform[:, 4] * 4).floor()
+    x, y = uniform[:, 0] * 2 - 1, uniform[:, 1] * 2 - 1
+    spread = torch.tensor([0.6, 1.0, 1.2, 1.3])[layer.long()]
+    z = torch.tensor([2.0, 2.8, 3.6, 5.0])[layer.long()] + 0.15 * torch.sin(5 * x) * torch.cos(4 * y)
+    focal = 0.8 * max(width, height)
+    means = torch.stack([x * spread * z * width / focal * 0.58, y * spread * z * height / focal * 0.58, z], 1)
+    spacing = z * (width * height / count) ** 0.5 / focal
+    log_scales = torch.log(spacing)[:, None] + 0.7 * torch.randn(count, 3, generator=make) + 0.42
+    opacities = 0.05 + 0.85 * uniform[:, 2] ** 1.5
+    sh = 0.15 * torch.randn(count, (sh_degree + 1) ** 2, 3, generator=make)
+    quats = torch.randn(count, 4, generator=make)
+    gaussians = Gaussians(means, quats, log_scales, torch.logit(opacities), sh)
+    intrinsics = torch.tensor([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
+    rows = torch.linspace(0, 12, height)[:, None, None]
+    columns = torch.linspace(0, 9, width)[None, :, None]
+    photo = 0.5 + 0.25 * torch.sin(rows + torch.tensor([0.0, 1.0, 2.0])) + 0.25 * torch.cos(columns * 3 + rows)
+    return Workload("procedural", gaussians, Camera(torch.eye(4), intrinsics, width, height), photo.contiguous())
+
+
+def trained(run: Path, view: int, height: int, width: int) -> Workload:
+    """A finished run's splat, seen from one of its cameras; its own render, blurred, is the photo."""
+    import json
+
+    from splat.io.ply import read_ply
+    from splat.rasterize import RenderSettings, rasterize
+
+    gaussians = read_ply(run / "splat.ply")
+    entry = json.loads((run / "cameras.json").read_text())["views"][view]
+    camera = Camera(
+        torch.tensor(entry["world_to_camera"], dtype=torch.float32),
+        torch.tensor(entry["intrinsics"], dtype=torch.float32),
+        entry["width"],
+        entry["height"],
+    ).resized(width, height)
+    with torch.no_grad():
+        photo = rasterize(gaussians, camera, RenderSettings(antialias=gaussians.antialias)).color
+    return Workload(str(run), gaussians, camera, (photo * 0.9 + 0.05).contiguous())
