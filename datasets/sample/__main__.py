@@ -60,7 +60,9 @@ def main() -> int:
     """Exit code: 0 made, 1 not, 130 interrupted."""
     try:
         return tyro.cli(
-            Options, prog="python -m datasets.sample", config=(tyro.conf.FlagCreatePairsOff,)
+            Options,
+            prog="python -m datasets.sample",
+            config=(tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone),
         ).run()
     except SplatError as error:
         print(f"error: {error}", file=sys.stderr)
