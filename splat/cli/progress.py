@@ -112,11 +112,11 @@ class LiveDisplay:
 
 
 def figures(progress: FitProgress) -> list[str]:
-    """The figures that are known so far, each with its unit."""
+    """The figures that are known and of use in this phase, each with its unit."""
     parts = []
-    if progress.it_per_second > 0:
+    if progress.phase == "training" and progress.it_per_second > 0:
         parts.append(f"{progress.it_per_second:.1f} it/s")
-    if progress.eta_seconds is not None:
+    if progress.phase == "training" and progress.eta_seconds is not None:
         parts.append(f"{duration(progress.eta_seconds)} left")
     if progress.loss is not None:
         parts.append(f"loss {progress.loss:.4f}")

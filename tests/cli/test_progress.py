@@ -23,6 +23,7 @@ def test_figures_leave_out_what_is_unknown() -> None:
     assert figures(MOMENT) == [
         "85.2 it/s", "21 s left", "loss 0.0312", "held-out 27.61 dB", "48,211 Gaussians", "1.3 GiB",
     ]  # fmt: skip
+    assert figures(replace(MOMENT, phase="writing"))[0] == "loss 0.0312"
     unknown = replace(MOMENT, it_per_second=0.0, eta_seconds=None, loss=None, psnr=None)
     assert figures(unknown) == ["48,211 Gaussians", "1.3 GiB"]
 
