@@ -1,0 +1,38 @@
+"""How a capture is read; the field docstrings are the command line's help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["auto", "photos", "video", "colmap", "transforms", "blender"]
+
+
+@dataclass(frozen=True)
+class CaptureOptions:
+    """Which photos to read and how."""
+
+    kind: Kind = "auto"
+    """What the source is: a folder of photos, a video, a COLMAP model, a transforms.json, or a Blender
+    (NeRF-synthetic) folder. "auto" looks for itself."""
+
+    max_size: int | None = None
+    """Shrink photos so that their longer side has at most this many pixels. They are never enlarged."""
+
+    test_every: int = 8
+    """Hold out every n-th photo (in order of name) to measure quality on; 0 trains on all of them.
+    Captures that name their own test photos keep to those."""
+
+    masks: Path | None = None
+    """Folder of masks, one for a photo, white where the photo counts. Without it, masks are looked for
+    beside the photos."""
+
+    invert_masks: bool = False
+    """Masks are black, not white, where the photo counts."""
+
+    video_frames: int = 150
+    """How many frames to take out of a video, at most."""
+
+    background: Literal["white", "black"] = "white"
+    """Colour behind photos that are partly transparent."""

@@ -1,0 +1,187 @@
+"""The process that runs pycolmap: features, matches, mapping, refinement.
+
+``python -m splat.capture.sfm_worker WORK`` reads WORK/job.json, writes WORK/model and speaks to its
+parent on stdout: "SAY text" lines, then "DONE json".
+Everything else that is printed goes to stderr. It ends when its stdin does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+import pycolmap
+
+from splat.capture.sfm_model import finish, reprojection_error
+from splat.capture.sfm_pairs import write_similar_pairs
+
+SEED = 0
+EXHAUSTIVE_UP_TO = 200
+"""Photos; beyond, each is matched with those that look alike."""
+
+_SIMILAR = {"exhaustive": 40, "sequential": 5}
+_ENOUGH = 0.8
+
+
+def main(work: Path) -> None:
+    """Solve the job in ``work``."""
+    channel = _own_stdout()
+    job = json.loads((work / "job.json").read_text(encoding="utf-8"))
+    pycolmap.set_random_seed(SEED)
+
+    def say(text: str) -> None:
+        print("SAY", text, file=channel, flush=True)
+
+    database = work / "database.db"
+    say("  finding features")
+    _extract(database, work, job)
+    say(f"  matching features ({job['max_features']} a photo at most)")
+    _match(database, work, job)
+    best, notes = _map(database, work, job, say)
+    result: dict[str, Any] = {"registered": 0, "points": 0, "reprojection_error": 0.0, "notes": notes}
+    if best is not None:
+        say("  refining lenses and cameras")
+        best = finish(best, job["photos"])
+        (work / "model").mkdir()
+        best.write_binary(work / "model")
+        result |= {
+            "registered": best.num_reg_images(),
+            "points": best.num_points3D(),
+            "reprojection_error": reprojection_error(best),
+        }
+    print("DONE", json.dumps(result), file=channel, flush=True)
+
+
+def _own_stdout() -> TextIO:
+    """Keep stdout for the parent and send what libraries print there to stderr; end with stdin."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def watch() -> None:
+        sys.stdin.read()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    return channel
+
+
+def _extract(database: Path, work: Path, job: dict[str, Any]) -> None:
+    """One camera for each group; ids are given out here, in order, so that every run gets the same."""
+    pycolmap.Database.open(database).close()
+    for group in job["groups"]:
+        reader = pycolmap.ImageReaderOptions()
+        reader.camera_model = "SIMPLE_RADIAL"
+        if group["focal"]:
+            width, height = _size(work / "photos" / group["files"][0])
+            reader.camera_params = f"{group['focal']},{width / 2},{height / 2},0"
+        pycolmap.import_images(
+            database, work / "photos", pycolmap.CameraMode.SINGLE, group["files"], options=reader
+        )
+    options = pycolmap.FeatureExtractionOptions()
+    options.use_gpu = False
+    options.sift.max_num_features = job["max_features"]
+    options.sift.first_octave = job["first_octave"]
+    reader = pycolmap.ImageReaderOptions()
+    if job["masked"]:
+        reader.mask_path = work / "masks"
+    pycolmap.extract_features(
+        database, work / "photos", reader_options=reader, extraction_options=options,
+        device=pycolmap.Device.cpu,
+    )  # fmt: skip
+
+
+def _match(database: Path, work: Path, job: dict[str, Any]) -> None:
+    matching = pycolmap.FeatureMatchingOptions()
+    matching.use_gpu = False
+    verification = pycolmap.TwoViewGeometryOptions()
+    verification.ransac.random_seed = SEED
+    how: dict[str, Any] = {
+        "matching_options": matching,
+        "verification_options": verification,
+        "device": pycolmap.Device.cpu,
+    }
+    if job["matching"] == "exhaustive" and len(job["photos"]) <= EXHAUSTIVE_UP_TO:
+        pycolmap.match_exhaustive(database, **how)
+        return
+    if job["matching"] == "sequential":
+        pycolmap.match_sequential(database, **how)
+    pairing = pycolmap.ImportedPairingOptions()
+    pairing.match_list_path = write_similar_pairs(database, work / "pairs.txt", _SIMILAR[job["matching"]])
+    pycolmap.match_image_pairs(database, pairing_options=pairing, **how)
+
+
+def _map(
+    database: Path, work: Path, job: dict[str, Any], say: Any
+) -> tuple[pycolmap.Reconstruction | None, list[str]]:
+    """The incremental solution, or the global one where that places more photos."""
+    total = len(job["photos"])
+    say("  placing photos")
+    best = _largest(_incremental(database, work, total, say))
+    if best is not None and best.num_reg_images() >= _ENOUGH * total:
+        return best, []
+    placed = best.num_reg_images() if best is not None else 0
+    say(f"  only {placed} of {total} placed one by one; trying all at once")
+    other = _largest(_global(database, work))
+    if other is None or (best is not None and _rank(best) >= _rank(other)):
+        return best, []
+    return other, [f"The cameras were found all at once (one by one placed only {placed} of {total})."]
+
+
+def _incremental(database: Path, work: Path, total: int, say: Any) -> list[pycolmap.Reconstruction]:
+    options = pycolmap.IncrementalPipelineOptions()
+    options.min_model_size = 3
+    options.random_seed = SEED
+    options.num_threads = 1  # sums in a fixed order: the same photos give the same model
+    # The solution is refined to the end afterwards; on the way, less is enough.
+    options.ba_global_frames_ratio = options.ba_global_points_ratio = 1.4
+    options.ba_global_function_tolerance = options.ba_local_function_tolerance = 1e-5
+    placed, spoken = 2, time.monotonic()
+
+    def step() -> None:
+        nonlocal placed, spoken
+        placed += 1
+        if time.monotonic() - spoken > 5:
+            spoken = time.monotonic()
+            say(f"  placed {min(placed, total)} of {total} photos")
+
+    (work / "incremental").mkdir()
+    models = pycolmap.incremental_mapping(
+        database, work / "photos", work / "incremental", options, next_image_callback=step
+    )
+    return list(models.values())
+
+
+def _global(database: Path, work: Path) -> list[pycolmap.Reconstruction]:
+    options = pycolmap.GlobalPipelineOptions()
+    options.random_seed = SEED
+    options.num_threads = 1
+    options.mapper.global_positioning.use_gpu = False
+    options.mapper.bundle_adjustment.ceres.use_gpu = False
+    (work / "global").mkdir()
+    try:
+        return list(pycolmap.global_mapping(database, work / "photos", work / "global", options).values())
+    except Exception as error:  # the incremental solution, if any, still stands
+        print(f"global mapping failed: {error}", file=sys.stderr)
+        return []
+
+
+def _largest(models: list[pycolmap.Reconstruction]) -> pycolmap.Reconstruction | None:
+    return max(models, key=_rank, default=None)
+
+
+def _rank(model: pycolmap.Reconstruction) -> tuple[int, float]:
+    return model.num_reg_images(), -reprojection_error(model)
+
+
+def _size(path: Path) -> tuple[int, int]:
+    bitmap = pycolmap.Bitmap.read(path, True)
+    return bitmap.width, bitmap.height
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
