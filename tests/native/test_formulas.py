@@ -1,4 +1,4 @@
-"""The shared host/device formulas in float64: gradients against finite differences, values against PyTorch."""
+"""The shared host/device formulas in float64: gradients by finite differences, values by PyTorch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _splats(count: int) -> Tensor:
     """[count, 11]: mean, quat, log scales, logit opacity; some near the frustum's clamp."""
     make = torch.Generator().manual_seed(3)
     random = torch.randn(count, 11, generator=make, dtype=torch.float64)
-    random[:, 0:3] = random[:, 0:3] * torch.tensor([2.4, 1.2, 0.4]) + torch.tensor([0.0, 0.0, 3.0])
+    random[:, 0:3] = random[:, 0:3] * torch.tensor([3.5, 1.2, 0.4]) + torch.tensor([0.0, 0.0, 3.0])
     random[:, 7:10] = random[:, 7:10] * 0.7 - 1.5
     return random
 
