@@ -125,15 +125,22 @@ SPLAT_HD void backward_block(TileGradient<G>& s, const Local& splat, const White
 template <bool G>
 inline void backward_tile(Frame& frame, const FrameInput& in, const FrameOutput& out, const FrameGradients& g,
                           const Centres& at, int tile, TileGradient<G>& s) {
-    const int x0 = tile % frame.tiles_x * kTile, y0 = tile / frame.tiles_x * kTile;
+    const int tile_x = tile % frame.tiles_x, tile_y = tile / frame.tiles_x, x0 = tile_x * kTile, y0 = tile_y * kTile;
     const float middle_x = float(x0 + kTile / 2), middle_y = float(y0 + kTile / 2);
     load_tile_gradient(s, in, out, g, x0, y0);
     const uint32_t begin = frame.tile_begin[tile], hits = frame.tile_hits[tile];
     const uint32_t* ids = frame.lists.get() + begin;
     const uint16_t* masks = frame.masks.get() + begin;
+    const Row* const rows = frame.rows.get();
+    float* const all_sums = frame.sums.get();
+    uint8_t* const touched = frame.touched.get();
+    const auto slot_of = [&](const Row& row) {
+        return int64_t(row.slot + uint32_t(tile_y - row.tile_y) * row.tiles_x + uint32_t(tile_x - row.tile_x));
+    };
     for (uint32_t i = 0; i < hits; ++i) {
-        if (i + 6 < hits) __builtin_prefetch(&frame.rows[ids[i + 6]]);
-        const Row& row = frame.rows[ids[i]];
+        if (i + 8 < hits) __builtin_prefetch(rows + ids[i + 8]);
+        if (i + 4 < hits) __builtin_prefetch(all_sums + slot_of(rows[ids[i + 4]]) * kSums, 1);
+        const Row& row = rows[ids[i]];
         const Local splat = localise(row, middle_x, middle_y);
         vf sums[16];
         Mat3<vf> grad_m{};
@@ -146,14 +153,13 @@ inline void backward_tile(Frame& frame, const FrameInput& in, const FrameOutput&
                 backward_block(s, splat, white, b, part * W, at.x[b][part], at.y[b][part],
                                G ? rays(in, at, b, part, middle_x, middle_y) : Rays{}, sums, grad_m, grad_p);
         }
-        const uint32_t slot = row.slot + uint32_t(tile / frame.tiles_x - row.tile_y) * row.tiles_x +
-                              uint32_t(tile % frame.tiles_x - row.tile_x);
-        frame.touched[slot] = 1;
-        write_sums(sums, frame.sums.get() + int64_t(slot) * kSums, 11);
+        const int64_t slot = slot_of(row);
+        touched[slot] = 1;
+        write_sums(sums, all_sums + slot * kSums, 11);
         if constexpr (G) {
             const vf geometry[16] = {grad_m.m[0][0], grad_m.m[0][1], grad_m.m[0][2], grad_m.m[1][0], grad_m.m[1][1], grad_m.m[1][2],
                                      grad_m.m[2][0], grad_m.m[2][1], grad_m.m[2][2], grad_p.x, grad_p.y, grad_p.z};
-            write_sums(geometry, frame.geometry_sums.get() + int64_t(slot) * kGeometrySums, 12);
+            write_sums(geometry, frame.geometry_sums.get() + slot * kGeometrySums, 12);
         }
     }
 }
