@@ -76,7 +76,8 @@ class Optimisation:
         background = self._background()
         photo = self.photos.get(view, factor, background if self.plan.random_background else None)
         camera = self._camera(view, factor)
-        rendered = rasterize(scene.gaussians, camera, self._settings(iteration, background), self.engine.name)
+        settings = self._settings(iteration, background)
+        rendered = rasterize(scene.gaussians, camera, settings, self.engine.name, check=False)
         loss = self.loss(rendered.color, photo.rgb, photo.mask)
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -96,7 +97,7 @@ class Optimisation:
         """The work of a step on one photo at full size, changing nothing but the gradients."""
         photo, background = self.photos.get(view, 1), self.capture.background or (0.0, 0.0, 0.0)
         settings = self._settings(self.plan.iterations, background)
-        rendered = rasterize(self.scene.gaussians, self._camera(view, 1), settings, self.engine.name)
+        rendered = rasterize(self.scene.gaussians, self._camera(view, 1), settings, self.engine.name, check=False)
         loss = self.loss(rendered.color, photo.rgb, photo.mask)
         if loss.requires_grad:
             loss.backward()
