@@ -97,7 +97,8 @@ class Optimisation:
         """The work of a step on one photo at full size, changing nothing but the gradients."""
         photo, background = self.photos.get(view, 1), self.capture.background or (0.0, 0.0, 0.0)
         settings = self._settings(self.plan.iterations, background)
-        rendered = rasterize(self.scene.gaussians, self._camera(view, 1), settings, self.engine.name, check=False)
+        camera = self._camera(view, 1)
+        rendered = rasterize(self.scene.gaussians, camera, settings, self.engine.name, check=False)
         loss = self.loss(rendered.color, photo.rgb, photo.mask)
         if loss.requires_grad:
             loss.backward()
