@@ -99,9 +99,9 @@ def _split(photos: list[UsablePhoto], options: CaptureOptions) -> tuple[list[int
 
 def _usable_points(
     posed: PosedPhotos, transform: NDArray[np.float64], notes: list[str]
-) -> tuple[torch.Tensor, NDArray[np.uint8]]:
+) -> tuple[torch.Tensor, torch.Tensor]:
     finite = np.isfinite(posed.points).all(axis=1)
     if not finite.all():
         notes.append(f"{counted(int((~finite).sum()), 'point')} with NaN or infinite position dropped.")
     points = posed.points[finite] * transform[0, 0] + transform[:3, 3]
-    return torch.from_numpy(points).float(), np.ascontiguousarray(posed.point_colors[finite])
+    return torch.from_numpy(points).float(), torch.from_numpy(posed.point_colors[finite])

@@ -77,17 +77,19 @@ def read_model(model: Path, root: Path, source_kind: str) -> PosedPhotos:
             expected="whole cameras, images and points3D files",
         ) from error
     files = _FileFinder(root)
+    spaced = {} if (model / "images.bin").is_file() else _names_in_text(model / "images.txt")
     photos = []
     for image in reconstruction.images.values():
         if not image.has_pose:
             continue
-        name = PurePosixPath(image.name.replace("\\", "/")).as_posix()
+        stored = spaced.get(image.image_id, image.name)
+        name = PurePosixPath(stored.replace("\\", "/")).as_posix()
         pose = np.eye(4)
         pose[:3] = image.cam_from_world().matrix()
         lens = _lens(reconstruction.cameras[image.camera_id])
         photos.append(PosedPhoto(name, files.find(name), lens, pose))
     points, colors = _points(reconstruction)
-    error = reconstruction.compute_mean_reprojection_error() if len(points) else None
+    mean_error = reconstruction.compute_mean_reprojection_error() if len(points) else 0.0
     return PosedPhotos(
         source=source_kind,
         root=root,
@@ -95,7 +97,7 @@ def read_model(model: Path, root: Path, source_kind: str) -> PosedPhotos:
         photos=photos,
         points=points,
         point_colors=colors,
-        reprojection_error=error if error and np.isfinite(error) else None,
+        reprojection_error=mean_error if mean_error > 0 and np.isfinite(mean_error) else None,
     )
 
 
@@ -117,6 +119,13 @@ class _FileFinder:
                 self._by_file_name.setdefault(PurePosixPath(other).name, []).append(self.root / other)
         matches = self._by_file_name.get(PurePosixPath(name).name, [])
         return matches[0] if len(matches) == 1 else path
+
+
+def _names_in_text(path: Path) -> dict[int, str]:
+    """Photo names by id; pycolmap cuts names at their first space in text models."""
+    lines = [line for line in path.read_text("utf-8").splitlines() if not line.startswith("#")]
+    fields = [line.split(maxsplit=9) for line in lines[::2]]
+    return {int(parts[0]): parts[9].rstrip() for parts in fields if len(parts) == 10}
 
 
 def _points(reconstruction: pycolmap.Reconstruction) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:

@@ -69,14 +69,14 @@ class Recipe:
         """Colours are averaged by how opaque they are, so that hidden colours do not bleed in."""
         if self.lens.is_pinhole and (rgb.shape[1], rgb.shape[0]) == self.size:
             return rgb, alpha
-        opacity = alpha.astype(np.float32) / 255.0
-        color = self._warp(rgb.astype(np.float32) * opacity[..., None])
-        opacity = self._warp(opacity)
-        color = color / np.maximum(opacity, 1e-6)[..., None]
-        return _to_bytes(color), _to_bytes(opacity * 255.0)
+        weight = alpha.astype(np.float32) / 255.0
+        color = self._warp(rgb.astype(np.float32) * weight[..., None])
+        opacity = self._warp(weight)
+        straight = color / np.maximum(opacity, 1e-6)[..., None]
+        return _to_bytes(straight), _to_bytes(opacity * 255.0)
 
     def _mask(self, file: MaskFile) -> NDArray[np.bool_]:
-        keep = file.read(self.upright).astype(np.uint8) * 255
+        keep: NDArray = file.read(self.upright).astype(np.uint8) * 255
         if keep.shape != (self.lens.height, self.lens.width):
             keep = cv2.resize(keep, (self.lens.width, self.lens.height), interpolation=cv2.INTER_NEAREST)
         if not self.lens.is_pinhole:

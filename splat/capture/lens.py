@@ -77,19 +77,18 @@ class Lens:
         if (width, height) == (self.width, self.height):
             return self
         sx, sy = width / self.width, height / self.height
-        if self._single_focal:
-            pixels = (self.params[0] * (sx + sy) / 2, self.params[1] * sx, self.params[2] * sy)
-        else:
-            pixels = (self.params[0] * sx, self.params[1] * sy, self.params[2] * sx, self.params[3] * sy)
-        return replace(self, width=width, height=height, params=(*pixels, *self.distortion))
+        (fx, fy), (cx, cy) = self.focal, self.principal_point
+        focal = (fx * (sx + sy) / 2,) if self._single_focal else (fx * sx, fy * sy)
+        params = (*focal, cx * sx, cy * sy, *self.distortion)
+        return replace(self, width=width, height=height, params=params)
 
     def project(self, rays: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pixels [M, 2] of camera-frame points [M, 3]; NaN where the lens does not see them."""
-        return _colmap(self).img_from_cam(np.ascontiguousarray(rays, np.float64))
+        return np.asarray(_colmap(self).img_from_cam(np.ascontiguousarray(rays, np.float64)))
 
     def unproject(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
         """Rays (x/z, y/z) [M, 2] of pixels [M, 2]; NaN where there is none."""
-        return _colmap(self).cam_from_img(np.ascontiguousarray(pixels, np.float64))
+        return np.asarray(_colmap(self).cam_from_img(np.ascontiguousarray(pixels, np.float64)))
 
 
 def pinhole(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pycolmap
+from PIL import Image
 
 from splat.capture.sfm_model import finish, reprojection_error
 from splat.capture.sfm_pairs import write_similar_pairs
@@ -179,8 +180,8 @@ def _rank(model: pycolmap.Reconstruction) -> tuple[int, float]:
 
 
 def _size(path: Path) -> tuple[int, int]:
-    bitmap = pycolmap.Bitmap.read(path, True)
-    return bitmap.width, bitmap.height
+    with Image.open(path) as image:
+        return image.size
 
 
 if __name__ == "__main__":
