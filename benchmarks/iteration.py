@@ -27,7 +27,7 @@ from splat.gaussians import Gaussians
 from splat.rasterize import RenderSettings, native, rasterize
 
 clock = time.perf_counter
-RATES = {"means": 1e-7, "quats": 1e-7, "log_scales": 1e-7, "logit_opacities": 1e-7, "sh0": 1e-7, "sh_rest": 1e-7}
+RATES = dict.fromkeys(("means", "quats", "log_scales", "logit_opacities", "sh0", "sh_rest"), 1e-7)
 STAGES = ("project + SH", "sort", "bin", "blend", "blend backward", "project backward")
 
 
@@ -97,7 +97,9 @@ def reference_ratio(work: Workload, antialias: str) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Parse the options, measure, print, write."""
+    style = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
     parser.add_argument("--gaussians", type=int, default=50_000)
     parser.add_argument("--size", default="270x480", help="WIDTHxHEIGHT")
     parser.add_argument("--sh-degree", type=int, default=3)
@@ -128,7 +130,10 @@ def main() -> None:
         else procedural(options.gaussians, height, width, options.sh_degree)
     )
     iteration = Iteration(work, options.antialias)
+    rates = [module.fma_rate()]
     times = measure(iteration.step, options.repeats)
+    rates.append(module.fma_rate())
+    rate = statistics.mean(rates)
     frame = native.idle_frames[-1]
     with torch.no_grad():
         rasterize(work.gaussians, work.camera, iteration.settings, "native")
@@ -139,6 +144,8 @@ def main() -> None:
     print(f"{useful / 1e6:.2f} M useful evaluations ({useful / (width * height):.0f} per pixel), "
           f"{frame.intersections} splat-tile pairs, {frame.hits} that count, "
           f"{16 * frame.block_hits / 1e6:.2f} M lanes in blocks that count")
+    print(f"this processor now: {rate / 1e9:.2f} G vector FMA/s on one thread; an iteration takes "
+          f"{min(times['iteration']) * 1e-3 * rate / 1e6:.1f} M of them (minimum)")
     print(f"{'stage':<22}{'median ms':>11}{'min ms':>9}{'ns/useful':>11}")
     for name, values in times.items():
         each = 1e6 * statistics.median(values) / useful
@@ -146,14 +153,15 @@ def main() -> None:
     result = {
         "scene": work.name, "gaussians": len(work.gaussians), "width": width, "height": height,
         "isa": info["isa"], "threads": info["threads"], "useful_evaluations": useful,
+        "vector_fma_per_second": rate,
         "median_ms": {k: statistics.median(v) for k, v in times.items()},
         "min_ms": {k: min(v) for k, v in times.items()},
     }
     if not options.no_reference:
         seconds = reference_ratio(work, options.antialias)
         result["reference_tenth_size_s"] = seconds
-        print(f"at a tenth of the size, forward + loss + backward: reference {seconds['reference']:.2f} s, "
-              f"native {1e3 * seconds['native']:.1f} ms, ratio {seconds['reference'] / seconds['native']:.0f}")
+        print("at a tenth of the size, forward + loss + backward: "
+              f"reference {seconds['reference']:.2f} s, native {1e3 * seconds['native']:.1f} ms, ratio {seconds['reference'] / seconds['native']:.0f}")
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
 

@@ -42,7 +42,8 @@ def procedural(count: int, height: int, width: int, sh_degree: int, seed: int = 
     spread = torch.tensor([0.6, 1.0, 1.2, 1.3])[layer.long()]
     z = torch.tensor([2.0, 2.8, 3.6, 5.0])[layer.long()] + 0.15 * torch.sin(5 * x) * torch.cos(4 * y)
     focal = 0.8 * max(width, height)
-    means = torch.stack([x * spread * z * width / focal * 0.58, y * spread * z * height / focal * 0.58, z], 1)
+    reach = 0.58 * spread * z / focal
+    means = torch.stack([x * reach * width, y * reach * height, z], 1)
     spacing = z * (width * height / count) ** 0.5 / focal
     log_scales = torch.log(spacing)[:, None] + 0.7 * torch.randn(count, 3, generator=make) + 0.42
     opacities = 0.05 + 0.85 * uniform[:, 2] ** 1.5
@@ -52,8 +53,10 @@ def procedural(count: int, height: int, width: int, sh_degree: int, seed: int = 
     intrinsics = torch.tensor([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
     rows = torch.linspace(0, 12, height)[:, None, None]
     columns = torch.linspace(0, 9, width)[None, :, None]
-    photo = 0.5 + 0.25 * torch.sin(rows + torch.tensor([0.0, 1.0, 2.0])) + 0.25 * torch.cos(columns * 3 + rows)
-    return Workload("procedural", gaussians, Camera(torch.eye(4), intrinsics, width, height), photo.contiguous())
+    channels = torch.tensor([0.0, 1.0, 2.0])
+    photo = 0.5 + 0.25 * torch.sin(rows + channels) + 0.25 * torch.cos(columns * 3 + rows)
+    camera = Camera(torch.eye(4), intrinsics, width, height)
+    return Workload("procedural", gaussians, camera, photo.contiguous())
 
 
 def trained(run: Path, view: int, height: int, width: int) -> Workload:

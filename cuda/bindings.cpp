@@ -186,6 +186,7 @@ NB_MODULE(_native, m) {
     m.def("set_isa", &set_isa, "name"_a);
     m.def("set_threads", [](int n) { pool().resize(n < 1 ? 1 : n); }, "threads"_a,
           nb::call_guard<nb::gil_scoped_release>());
+    m.def("fma_rate", [] { return kernels().fma_rate(); }, nb::call_guard<nb::gil_scoped_release>());
     nb::class_<PyFrame>(m, "Frame")
         .def(nb::init<>())
         .def("render", &PyFrame::render, "means"_a.noconvert(), "quats"_a.noconvert(), "log_scales"_a.noconvert(),

@@ -42,6 +42,9 @@ def set_threads(threads: int) -> None:
 
 
 def build_info() -> dict[str, Any]:
-    """Keys: version, isa (in use), isas (built), supported_isas, threads, cuda_compiled, cuda_device,
-    cuda_reason (why no device is used, or empty)."""
+    """What was built and what is in use.
+
+    Keys: version, isa (in use), isas (built), supported_isas, threads, cuda_compiled, cuda_device,
+    cuda_reason (why no device is used, or empty).
+    """
     return load().build_info()

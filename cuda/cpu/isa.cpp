@@ -3,6 +3,7 @@
 #include "kernels.h"
 #include "simd.h"
 
+#include "probe.h"
 #include "render.h"
 #include "render_backward.h"
 #include "stage_count.h"
@@ -24,6 +25,7 @@ const Kernels SPLAT_JOIN(kernels_, SPLAT_ISA) = {
     &SPLAT_ISA::render,
     &SPLAT_ISA::render_backward,
     &SPLAT_ISA::count_useful,
+    &SPLAT_ISA::fma_rate,
     &SPLAT_ISA::l1_ssim,
     &SPLAT_ISA::adam,
 };

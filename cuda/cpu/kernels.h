@@ -26,6 +26,7 @@ struct Kernels {
     void (*render_backward)(Frame&, const FrameInput&, const FrameOutput&, const FrameGradients&);
 
     int64_t (*count_useful)(Frame&, const FrameInput&);
+    double (*fma_rate)();
 
     // training (training.h, bindings_training.cpp)
     SsimResult (*l1_ssim)(const SsimInput&);
