@@ -27,7 +27,7 @@ class FitOptions:
     """Most memory to plan for, in GiB; lowers the budget if needed. Default: 80% of what is free."""
     max_seconds: float | None = None
     """Most seconds of training. Iterations are planned to fit, and training stops cleanly at the limit."""
-    strategy: StrategyName = "mcmc"
+    strategy: StrategyName = "adc"
     """How Gaussians are added and removed: adc (clone, split, prune) or mcmc (relocate, add, noise)."""
     sh_degree: int = 3
     """View-dependent colour: spherical-harmonics degree, 0 (none) to 3."""

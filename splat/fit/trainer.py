@@ -22,7 +22,7 @@ from splat.fit.resume import Saved, check_same_capture, read_saved
 from splat.fit.room import check_disk
 from splat.fit.run import RunFolder
 from splat.fit.scene import TrainedScene, from_parameters
-from splat.fit.schedules import FitSchedule, length_boost
+from splat.fit.schedules import FitSchedule
 from splat.fit.session import Session
 from splat.fit.strategies import make_strategy
 
@@ -95,7 +95,6 @@ def make_schedule(capture: Capture, plan: Plan) -> FitSchedule:
         extent=capture.extent,
         max_sh_degree=plan.sh_degree,
         downscales=plan.downscales,
-        boost=length_boost(plan.iterations),
     )
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import multiprocessing
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,19 +15,20 @@ from splat.fit import checkpoint
 from splat.fit.options import FitOptions
 from splat.fit.resume import read_saved
 from splat.fit.run import RunFolder
-from tests.fit.worker import ITERATIONS
+from tests.fit.worker import ITERATIONS, run_worker
 
-ROOT = Path(__file__).parents[2]
+# Children are forked from a server that has imported everything and started no thread.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.fit.worker"])
 
 
 def train(folder: Path, strategy: str, resume: bool, steps: int = 0, where: str = "end") -> int:
-    command = [sys.executable, str(ROOT / "tests/fit/worker.py"), str(folder), strategy]
-    command += ["resume" if resume else "new", str(steps), where]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=250)
-    if done.returncode not in (0, -signal.SIGKILL):
-        raise AssertionError(done.stderr)
-    return done.returncode
+    """Exit code of a training process of its own."""
+    child = PROCESSES.Process(target=run_worker, args=(folder, strategy, resume, steps, where))
+    child.start()
+    child.join(timeout=200)
+    assert child.exitcode in (0, -signal.SIGKILL), "see the traceback on stderr"
+    return child.exitcode
 
 
 def final_state(folder: Path) -> dict[str, torch.Tensor]:

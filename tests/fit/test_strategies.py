@@ -10,7 +10,7 @@ from splat.fit.scene import TrainedScene
 from splat.fit.schedules import FitSchedule
 from splat.fit.strategies import Growth, Mcmc, McmcSettings, make_strategy
 from splat.fit.strategies.adc import Adc, AdcSettings, split_in_two
-from splat.fit.strategies.covariance import covariance_times_noise, rotation_matrices
+from splat.fit.strategies.covariance import covariance_times_noise, rotated
 from splat.fit.strategies.mcmc import shared_opacity_and_scale
 from splat.gaussians import Gaussians
 from splat.rasterize import Rendered
@@ -112,7 +112,7 @@ def test_mcmc_regularisers_add_their_derivatives() -> None:
 def test_rotations_are_those_of_the_rasteriser() -> None:
     quarter = torch.tensor([[2**-0.5, 0.0, 0.0, 2**-0.5]])
     x, y = torch.tensor([1.0, 0, 0]), torch.tensor([0.0, 1, 0])
-    assert torch.allclose(rotation_matrices(3 * quarter)[0] @ x, y, atol=1e-6)
+    assert torch.allclose(rotated(3 * quarter, x[None])[0], y, atol=1e-6)
 
 
 def one_long_gaussian() -> Gaussians:
@@ -126,7 +126,7 @@ def one_long_gaussian() -> Gaussians:
 
 
 def covariance(gaussians: Gaussians) -> torch.Tensor:
-    turn = rotation_matrices(gaussians.quats)[0]
+    turn = rotated(gaussians.quats.expand(3, 4), torch.eye(3)).T
     return turn @ torch.diag((2 * gaussians.log_scales[0]).exp()) @ turn.T
 
 

@@ -1,20 +1,13 @@
-"""A training process to be killed: python worker.py RUN STRATEGY RESUME STEPS WHERE.
-
-WHERE: "end" trains to the end; "step" kills the process after STEPS steps of this process;
-"saving" kills it in the middle of writing the first checkpoint after that; "interrupt" and "terminate"
-send SIGINT and SIGTERM instead.
-"""
+"""A training process to be killed."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 
-from splat.fit import checkpoint, evaluate, trainer
-from splat.fit.engine import Engine
-from splat.fit.options import FitOptions
+from splat.fit import checkpoint, trainer
+from splat.fit.options import FitOptions, StrategyName
 from splat.fit.progress import FitHooks
 from splat.fit.run import RunFolder
 from tests.fit.synthetic import synthetic_capture
@@ -37,9 +30,14 @@ class Killer:
         return False
 
 
-def main() -> None:
-    folder, strategy, resume, steps, where = sys.argv[1:6]
-    killer = Killer(int(steps), where)
+def run_worker(folder: Path, strategy: StrategyName, resume: bool, steps: int, where: str) -> None:
+    """Train the synthetic capture.
+
+    ``where``: "end" trains to the end; "step" kills the process after ``steps`` steps; "saving" kills it
+    in the middle of writing the first checkpoint after them; "interrupt" and "terminate" send SIGINT
+    and SIGTERM after them.
+    """
+    killer = Killer(steps, where)
     write = checkpoint._write
 
     def interrupted_write(path: Path, data: bytes) -> None:
@@ -50,14 +48,15 @@ def main() -> None:
 
     checkpoint._write = interrupted_write
     options = FitOptions(
-        iterations=ITERATIONS, budget=80, threads=1, sh_degree=1, seed=5, strategy=strategy,  # type: ignore[arg-type]
-        eval_every=16, checkpoint_every=8, resume=resume == "resume",
-    )  # fmt: skip
-    run = RunFolder.open(Path(folder)) if options.resume else RunFolder.create(Path(folder))
-    if os.environ.get("SPLAT_TEST_ENGINE") == "reference":
-        trainer.choose_engine = evaluate.choose_engine = lambda: Engine("reference")
+        iterations=ITERATIONS,
+        budget=80,
+        threads=1,
+        sh_degree=1,
+        seed=5,
+        strategy=strategy,
+        eval_every=16,
+        checkpoint_every=8,
+        resume=resume,
+    )
+    run = RunFolder.open(folder) if resume else RunFolder.create(folder)
     trainer.fit(synthetic_capture(views=8, size=24), run, options, FitHooks(should_stop=killer))
-
-
-if __name__ == "__main__":
-    main()

@@ -23,6 +23,8 @@ from splat.rasterize.rendered import Rendered
 
 MOST_COPIES = 51
 MOST_OPACITY = 1 - 1e-6
+LEAST_NOISE = 0.01
+"""Gaussians whose noise would be below this fraction of the most get none."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Mcmc:
         """mean += rate * noise * sigmoid(-100 (o - dead)) * covariance @ normal."""
         opacity = torch.sigmoid(scene.gaussians.logit_opacities.detach())
         weight = torch.sigmoid(-100 * (opacity - self.settings.dead))
-        rows = (weight > 1e-4).nonzero().squeeze(1)
+        rows = (weight > LEAST_NOISE).nonzero().squeeze(1)
         if rows.numel() == 0:
             return
         noise = covariance_times_noise(scene.gaussians, rows, self._generator)
