@@ -26,8 +26,8 @@ Matching = Literal["exhaustive", "sequential"]
 Say = Callable[[str], None]
 
 # Matching compares every feature of a photo with every feature of the other, so the number of
-# features is chosen to keep pairs x features^2 near this (about 20 s on two cores).
-_COMPARISONS = 1.1e10
+# features is chosen to keep pairs x features^2 near this (about 25 s on two cores).
+_COMPARISONS = 1.4e10
 _FEATURES = (2048, 8192)
 
 # Up to this many pixels in all, features are also looked for at twice the photo's resolution: three
@@ -122,7 +122,7 @@ def _run_worker(task: SfmTask, say: Say) -> dict[str, Any]:
             code = worker.wait()
         finally:
             worker.kill()
-            worker.wait()
+            worker.communicate()
     if result is None:
         raise SplatError(
             f"The search for the cameras broke down (exit code {code}; {_last_words(task.log)})",

@@ -18,6 +18,7 @@ from typing import Any, TextIO
 import pycolmap
 from PIL import Image
 
+from splat.capture.sfm_features import extract_features
 from splat.capture.sfm_model import finish, reprojection_error
 from splat.capture.sfm_pairs import write_similar_pairs
 
@@ -83,17 +84,8 @@ def _extract(database: Path, work: Path, job: dict[str, Any]) -> None:
         pycolmap.import_images(
             database, work / "photos", pycolmap.CameraMode.SINGLE, group["files"], options=reader
         )
-    options = pycolmap.FeatureExtractionOptions()
-    options.use_gpu = False
-    options.sift.max_num_features = job["max_features"]
-    options.sift.first_octave = job["first_octave"]
-    reader = pycolmap.ImageReaderOptions()
-    if job["masked"]:
-        reader.mask_path = work / "masks"
-    pycolmap.extract_features(
-        database, work / "photos", reader_options=reader, extraction_options=options,
-        device=pycolmap.Device.cpu,
-    )  # fmt: skip
+    masks = work / "masks" if job["masked"] else None
+    extract_features(database, work / "photos", masks, job["max_features"], job["first_octave"])
 
 
 def _match(database: Path, work: Path, job: dict[str, Any]) -> None:

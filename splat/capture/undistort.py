@@ -77,14 +77,13 @@ def _valid_rectangle(lens: Lens) -> tuple[float, float, float, float]:
     zero, one = np.zeros_like(edge), np.ones_like(edge)
     size = np.array([lens.width, lens.height], dtype=float)
 
-    def border(x: NDArray, y: NDArray, axis: int) -> NDArray[np.float64]:
-        rays = lens.unproject(np.stack([x, y], axis=1) * size)[:, axis]
-        return rays[np.isfinite(rays)]
+    def border(x: NDArray, y: NDArray, axis: int, side: int) -> float:
+        """Nearest to the axis that a side of the photo comes; rays behind the camera set no limit."""
+        rays = side * lens.unproject(np.stack([x, y], axis=1) * size)[:, axis]
+        return side * min(rays[np.isfinite(rays) & (rays > 0)], default=_WIDEST)
 
-    left = max(border(zero, edge, 0), default=-_WIDEST)
-    right = min(border(one, edge, 0), default=_WIDEST)
-    top = max(border(edge, zero, 1), default=-_WIDEST)
-    bottom = min(border(edge, one, 1), default=_WIDEST)
+    left, right = border(zero, edge, 0, -1), border(one, edge, 0, 1)
+    top, bottom = border(edge, zero, 1, -1), border(edge, one, 1, 1)
     box = np.clip([left, top, right, bottom], -_WIDEST, _WIDEST)
     for _ in range(60):
         if not (box[0] < 0 < box[2] and box[1] < 0 < box[3]):

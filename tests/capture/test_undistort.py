@@ -92,6 +92,16 @@ def test_fisheye_without_coefficients_is_no_pinhole() -> None:
     assert straight.width <= 100 and straight.height <= 80
 
 
+def test_fisheye_that_sees_behind_itself() -> None:
+    lens = Lens("OPENCV_FISHEYE", 200, 200, (60.0, 60.0, 100.0, 100.0, 0.0, 0.0, 0.0, 0.0))
+    straight = undistorted(lens)
+    assert 0 < straight.width <= 200 and 0 < straight.height <= 200
+    half_angle = np.degrees(np.arctan(straight.width / 2 / straight.focal[0]))
+    assert 55 < half_angle <= 60.1
+    found = remap(lens)
+    assert found.x.min() >= -0.6 and found.x.max() <= lens.width - 0.4
+
+
 def test_mask_is_straightened_with_the_photo(tmp_path: Path) -> None:
     lens = LENSES[2]
     keep = np.zeros((lens.height, lens.width), np.uint8)
