@@ -184,8 +184,14 @@ NB_MODULE(_native, m) {
     m.doc() = "The native core of splat: CPU kernels (and CUDA ones where compiled).";
     m.def("build_info", &build_info);
     m.def("set_isa", &set_isa, "name"_a);
-    m.def("set_threads", [](int n) { pool().resize(n < 1 ? 1 : n); }, "threads"_a,
-          nb::call_guard<nb::gil_scoped_release>());
+    m.def(
+        "set_threads",
+        [](int n) {
+            require(n >= 1 && n <= 1024, "threads must lie in 1 to 1024");
+            nb::gil_scoped_release release;
+            pool().resize(n);
+        },
+        "threads"_a);
     m.def("fma_rate", [] { return kernels().fma_rate(); }, nb::call_guard<nb::gil_scoped_release>());
     nb::class_<PyFrame>(m, "Frame")
         .def(nb::init<>())

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstring>
+#include <stdexcept>
+#include <string>
 
 #include "../include/splat/geometry.h"
 #include "../include/splat/sh.h"
@@ -184,6 +186,9 @@ inline void stage_project(Frame& frame, const FrameInput& in, float* radii) {
     }
     frame.chunk_count[chunks] = int32_t(visible);
     frame.chunk_slots[chunks] = slots;
+    if (slots > int64_t(kMostSlots))
+        throw std::runtime_error("the splats cover too many tiles (" + std::to_string(slots) +
+                                 " splat-tile pairs, at most 4294967295): their scales have run away, or the image is too large");
     frame.visible = visible;
     frame.slots = frame.intersections = slots;
     frame.ids.reserve(visible);
