@@ -82,7 +82,7 @@ def read_model(model: Path, root: Path, source_kind: str) -> PosedPhotos:
     for image in reconstruction.images.values():
         if not image.has_pose:
             continue
-        stored = spaced.get(image.image_id, image.name)
+        stored = spaced.get(image.image_id) or str(image.name)
         name = PurePosixPath(stored.replace("\\", "/")).as_posix()
         pose = np.eye(4)
         pose[:3] = image.cam_from_world().matrix()

@@ -66,9 +66,10 @@ def remap(lens: Lens) -> Remap:
     """The map from ``undistorted(lens)`` to the photo; the last few lenses' maps are kept."""
     target = undistorted(lens)
     u, v = np.meshgrid(np.arange(target.width) + 0.5, np.arange(target.height) + 0.5)
-    source = lens.project(_rays(target, np.stack([u.ravel(), v.ravel()], axis=1)))
+    source = lens.project(_rays(target, np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float64)))
     source = np.nan_to_num(source, nan=-1.0).reshape(target.height, target.width, 2) - 0.5
-    return Remap(np.float32(source[..., 0]), np.float32(source[..., 1]))
+    x, y = source.astype(np.float32).transpose(2, 0, 1)
+    return Remap(np.ascontiguousarray(x), np.ascontiguousarray(y))
 
 
 def _valid_rectangle(lens: Lens) -> tuple[float, float, float, float]:
