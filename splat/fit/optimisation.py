@@ -55,6 +55,7 @@ class Optimisation:
         self.schedule, self.strategy, self.loss = schedule, strategy, loss
         self.photos, self.engine = photos, engine
         self.iteration = 0
+        self._view: int | None = None
         self.change: Change | None = None
         self._order = ViewOrder(capture.train, plan.seed)
         self._backgrounds = torch.Generator().manual_seed(plan.seed + 1)
@@ -71,7 +72,7 @@ class Optimisation:
         """
         iteration, scene = self.iteration, self.scene
         rates, factor = self.schedule.rates(iteration), self.schedule.downscale(iteration)
-        view = self._order.next()
+        view = self._view = self._order.next()
         self.photos.prefetch(self._order.upcoming(LOOK_AHEAD), factor)
         background = self._background()
         photo = self.photos.get(view, factor, background if self.plan.random_background else None)
@@ -81,7 +82,7 @@ class Optimisation:
         loss = self.loss(rendered.color, photo.rgb, photo.mask)
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise self._broken("the loss is not a finite number", view)
+            raise self._broken("the loss is not a finite number")
         scene.clear_gradients()
         if loss.requires_grad:
             loss.backward()
@@ -90,7 +91,7 @@ class Optimisation:
         self.iteration += 1
         self.change = self.strategy.after_step(scene, rates, self.iteration)
         if self.iteration % CHECK_EVERY == 0:
-            self.check(view)
+            self.check()
         return value
 
     def try_view(self, view: int) -> None:
@@ -114,11 +115,11 @@ class Optimisation:
         """How the scene is rendered to be compared with held-out photos."""
         return self._settings(self.iteration, self.capture.background or (0.0, 0.0, 0.0))
 
-    def check(self, view: int | None = None) -> None:
+    def check(self) -> None:
         """Raise SplatError if a parameter is NaN or infinite."""
         name = self.scene.first_bad_tensor()
         if name is not None:
-            raise self._broken(f"{name} holds NaN or infinity", view)
+            raise self._broken(f"{name} holds NaN or infinity")
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next steps depend on."""
@@ -157,8 +158,8 @@ class Optimisation:
             self._cameras[key] = camera if factor == 1 else camera.resized(*self.photos.size(view, factor))
         return self._cameras[key]
 
-    def _broken(self, what: str, view: int | None) -> SplatError:
-        where = "" if view is None else f" on photo {self.capture.views[view].name}"
+    def _broken(self, what: str) -> SplatError:
+        where = "" if self._view is None else f" on photo {self.capture.views[self._view].name}"
         return SplatError(
             f"training broke down at iteration {self.iteration}{where}: {what}",
             advice="The last checkpoint is kept; look at this photo's camera and mask, or try another --seed",

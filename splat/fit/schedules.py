@@ -10,7 +10,6 @@ time of the early steps.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 

@@ -26,7 +26,7 @@ def covariance_times_noise(gaussians: Gaussians, rows: Tensor, generator: torch.
 
 
 def rotated(quats: Tensor, vectors: Tensor) -> Tensor:
-    """[N, 3] vectors turned by [N, 4] quaternions (w, x, y, z) of any length: v + 2 (w u x v + u x (u x v))."""
+    """[N, 3] vectors turned by [N, 4] quaternions (w, u) of any length: v + 2 (w u x v + u x (u x v))."""
     unit = quats / torch.linalg.vector_norm(quats, dim=1, keepdim=True)
     axis = unit[:, 1:]
     side = torch.linalg.cross(axis, vectors)
