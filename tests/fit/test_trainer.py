@@ -230,4 +230,4 @@ def assert_close(a: Gaussians, b: Gaussians) -> None:
     assert len(a) == len(b)
     for name in ("means", "log_scales", "logit_opacities", "sh"):
         same = torch.isclose(getattr(a, name), getattr(b, name), atol=5e-3, rtol=1e-2).double().mean()
-        assert same > 0.9, (name, float(same))
+        assert same > 0.8, (name, float(same))
