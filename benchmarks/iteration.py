@@ -123,7 +123,7 @@ def main() -> None:
         parser.error(f"--isa {options.isa}: not built, or not on this processor")
     if options.threads:
         native_core.set_threads(options.threads)
-        torch.set_num_threads(options.threads)
+        torch.set_num_threads(1)
     work = (
         trained(options.run, options.view, height, width)
         if options.run

@@ -11,7 +11,7 @@ from splat.fit.options import FitOptions, Preset, StrategyName
 from splat.fit.schedules import coarse_to_fine
 from splat.gaussians import Antialias
 
-MS_PER_MEGAPIXEL = 140.0
+MS_PER_MEGAPIXEL = 175.0
 """Milliseconds of one step for each million pixels, two cores, native core."""
 MS_PER_TEN_THOUSAND = 1.5
 """Milliseconds of one step for each ten thousand Gaussians, two cores, native core."""
@@ -39,7 +39,7 @@ class Goal:
 
 
 GOALS: dict[Preset, Goal] = {
-    "preview": Goal(150, 2000, 7000, 480, 400_000, 80_000),
+    "preview": Goal(150, 2000, 5000, 480, 400_000, 80_000),
     "default": Goal(720, 3000, 15_000, 800, 450_000, 400_000),
     "quality": Goal(3600, 7000, 30_000, 1600, 500_000, 1_500_000),
 }
