@@ -35,10 +35,14 @@ $(VENV)/.dev: pyproject.toml setup.py $(NATIVE_SOURCES) | $(BIN)/python
 sample: $(VENV)/.fit
 	$(BIN)/python -m datasets.sample --out $(SAMPLE)
 
-# The sample's own run is replaced (its cameras are kept); any other run is never touched unasked.
+# The sample's own run is replaced (its cameras are kept) and ends in time on a slow computer too; any
+# other run is never touched unasked.
+ifeq ($(IMAGES)$(RUN)$(FIT_OPTIONS),)
+FIT_OPTIONS := --overwrite --max-seconds 200
+endif
+
 fit: $(VENV)/.fit $(if $(IMAGES),,sample)
-	$(BIN)/splat fit "$(or $(IMAGES),$(SAMPLE))" $(if $(RUN),--out "$(RUN)") --preset $(PRESET) \
-		$(if $(IMAGES)$(RUN)$(FIT_OPTIONS),,--overwrite) $(FIT_OPTIONS)
+	$(BIN)/splat fit "$(or $(IMAGES),$(SAMPLE))" $(if $(RUN),--out "$(RUN)") --preset $(PRESET) $(FIT_OPTIONS)
 
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
