@@ -6,6 +6,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <cmath>
+#include <mutex>
 #include <optional>
 #include <nanobind/stl/optional.h>
 
@@ -60,6 +61,7 @@ FrameInput make_input(const Scene& s, const ConstArray<D<4>, D<4>>& world_to_cam
     require(s.quats.shape(0) == n && s.log_scales.shape(0) == n && s.logit_opacities.shape(0) == n &&
                 s.sh.shape(0) == n,
             "all Gaussian arrays must have the same first dimension");
+    require(n < size_t(1) << 31, "at most 2^31 - 1 Gaussians");
     require(sh_degree >= 0 && sh_degree <= 3 && int((sh_degree + 1) * (sh_degree + 1)) <= int(s.sh.shape(1)),
             "sh holds fewer coefficients than sh_degree needs");
     require(width > 0 && height > 0 && width <= 65535 * kTile && height <= 65535 * kTile, "bad image size");
@@ -89,19 +91,22 @@ class PyFrame {
                 Array<Any, Any, D<3>> color, Array<Any, Any> alpha, Array<Any> radii,
                 std::optional<Array<Any, Any>> depth_sum, std::optional<Array<Any, Any>> median_depth,
                 std::optional<Array<Any, Any, D<3>>> normals) {
-        input_ = make_input({means, quats, log_scales, logit_opacities, sh}, world_to_camera, intrinsics, width,
-                            height, sh_degree, mip, background, near, far, depth_sum.has_value());
-        const auto fits = [&](const auto& a) {
-            return int(a.shape(0)) == height && int(a.shape(1)) == width;
-        };
-        require(fits(color) && fits(alpha) && int64_t(radii.shape(0)) == input_.count, "output of the wrong shape");
+        const FrameInput input =
+            make_input({means, quats, log_scales, logit_opacities, sh}, world_to_camera, intrinsics, width, height,
+                       sh_degree, mip, background, near, far, depth_sum.has_value());
+        const auto fits = [&](const auto& a) { return fits_image(a, input); };
+        require(fits(color) && fits(alpha) && int64_t(radii.shape(0)) == input.count, "output of the wrong shape");
         require(!depth_sum || (median_depth && normals && fits(*depth_sum) && fits(*median_depth) && fits(*normals)),
                 "depth_sum, median_depth and normals come together, at the image size");
         const FrameOutput out{color.data(), alpha.data(), data_or_null(depth_sum), data_or_null(median_depth),
                               data_or_null(normals), radii.data()};
         nb::gil_scoped_release release;
-        kernels_ = &kernels();
-        kernels_->render(frame_, input_, out);
+        const std::lock_guard<std::mutex> one(mutex_);
+        kernels_ = nullptr;  // a render that throws leaves nothing to go back from
+        const Kernels& k = kernels();
+        k.render(frame_, input, out);
+        input_ = input;
+        kernels_ = &k;
     }
 
     void backward(ConstArray<Any, D<3>> means, ConstArray<Any, D<4>> quats, ConstArray<Any, D<3>> log_scales,
@@ -113,9 +118,17 @@ class PyFrame {
                   std::optional<ConstArray<Any, Any, D<3>>> v_normals, Array<Any, D<3>> v_means,
                   Array<Any, D<4>> v_quats, Array<Any, D<3>> v_log_scales, Array<Any> v_logit_opacities,
                   Array<Any, Any, D<3>> v_sh, Array<Any, D<4>> screen, std::optional<Array<D<3>, D<4>>> pose) {
+        nb::gil_scoped_release release;
+        const std::lock_guard<std::mutex> one(mutex_);
         require(kernels_ != nullptr, "backward() before render()");
-        require(int64_t(means.shape(0)) == input_.count, "not the scene that was rendered");
         const size_t n = means.shape(0);
+        require(int64_t(n) == input_.count && quats.shape(0) == n && log_scales.shape(0) == n &&
+                    logit_opacities.shape(0) == n && sh.shape(0) == n && int(sh.shape(1)) == input_.sh_stored,
+                "not the scene that was rendered");
+        const auto fits = [&](const auto& a) { return !a || fits_image(*a, input_); };
+        require(fits_image(color, input_) && fits_image(alpha, input_) && fits(depth_sum) && fits(normals) &&
+                    fits(v_color) && fits(v_alpha) && fits(v_depth_sum) && fits(v_median_depth) && fits(v_normals),
+                "image of the wrong shape");
         require(v_means.shape(0) == n && v_quats.shape(0) == n && v_log_scales.shape(0) == n &&
                     v_logit_opacities.shape(0) == n && v_sh.shape(0) == n && v_sh.shape(1) == sh.shape(1) &&
                     screen.shape(0) == n,
@@ -130,12 +143,12 @@ class PyFrame {
                                v_quats.data(), v_log_scales.data(), v_logit_opacities.data(), v_sh.data(),
                                screen.data(), data_or_null(pose)};
         require(!in.geometry || (out.depth_sum && out.normals), "a geometry render needs its outputs back");
-        nb::gil_scoped_release release;
         kernels_->render_backward(frame_, in, out, g);
     }
 
     // (splat, pixel) pairs that changed the last render; only right after render()
     int64_t useful() {
+        const std::lock_guard<std::mutex> one(mutex_);
         return kernels_ ? kernels_->count_useful(frame_, input_) : 0;
     }
     int64_t visible() const { return frame_.visible; }
@@ -145,6 +158,7 @@ class PyFrame {
     // (splat, 4x4 block) pairs that changed at least one pixel
     int64_t block_hits() const {
         int64_t total = 0;
+        if (!kernels_) return total;
         for (int64_t t = 0; t < int64_t(frame_.tiles_x) * frame_.tiles_y; ++t)
             for (uint32_t k = 0; k < frame_.tile_hits[t]; ++k)
                 total += __builtin_popcount(frame_.masks[frame_.tile_begin[t] + k]);
@@ -155,6 +169,12 @@ class PyFrame {
     }
 
   private:
+    template <class A>
+    static bool fits_image(const A& a, const FrameInput& in) {
+        return int64_t(a.shape(0)) == in.height && int64_t(a.shape(1)) == in.width;
+    }
+
+    std::mutex mutex_;  // one call at a time on one frame
     Frame frame_;
     FrameInput input_;
     const Kernels* kernels_ = nullptr;

@@ -11,12 +11,18 @@
 
 namespace nb = nanobind;
 using namespace nb::literals;
-using In = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;
-using Out = nb::ndarray<double, nb::c_contig, nb::device::cpu>;
+template <int64_t... Shape>
+using In = nb::ndarray<const double, nb::shape<Shape...>, nb::c_contig, nb::device::cpu>;
+template <int64_t... Shape>
+using Out = nb::ndarray<double, nb::shape<Shape...>, nb::c_contig, nb::device::cpu>;
 
 namespace {
 
 using namespace splat;
+
+void require(bool ok) {
+    if (!ok) throw nb::value_error("arrays of shapes that do not belong together");
+}
 
 // view = 12 numbers of [R|t] row by row, fx, fy, cx, cy, width, height
 View<double> make_view(const double* v, bool mip) {
@@ -57,9 +63,10 @@ Pixel at_pixel(const View<double>& view, const Footprint<double>& f, const White
 }
 
 // out[n, k] = alpha, t*, normal (5 numbers) of splat n at pixel k
-void splat_forward(In view, bool mip, In splats, In pixels, Out out) {
+void splat_forward(In<18> view, bool mip, In<-1, 11> splats, In<-1, 2> pixels, Out<-1, -1, 5> out) {
     const auto v = make_view(view.data(), mip);
     const size_t n = splats.shape(0), k = pixels.shape(0);
+    require(out.shape(0) == n && out.shape(1) == k);
     for (size_t i = 0; i < n; ++i) {
         const auto p = project(v, make_splat(splats.data() + 11 * i));
         const auto f = footprint(v, p);
@@ -72,9 +79,11 @@ void splat_forward(In view, bool mip, In splats, In pixels, Out out) {
     }
 }
 
-void splat_backward(In view, bool mip, In splats, In pixels, In v_out, Out v_view, Out v_splats) {
+void splat_backward(In<18> view, bool mip, In<-1, 11> splats, In<-1, 2> pixels, In<-1, -1, 5> v_out, Out<12> v_view,
+                    Out<-1, 11> v_splats) {
     const auto v = make_view(view.data(), mip);
     const size_t n = splats.shape(0), k = pixels.shape(0);
+    require(v_out.shape(0) == n && v_out.shape(1) == k && v_splats.shape(0) == n);
     for (int i = 0; i < 12; ++i) v_view.data()[i] = 0;
     for (size_t i = 0; i < n; ++i) {
         const auto s = make_splat(splats.data() + 11 * i);
@@ -106,16 +115,19 @@ void splat_backward(In view, bool mip, In splats, In pixels, In v_out, Out v_vie
     }
 }
 
-void sh_forward(int degree, In directions, Out basis) {
+void sh_forward(int degree, In<-1, 3> directions, Out<-1, -1> basis) {
     const int k = sh_count(degree);
+    require(degree >= 0 && degree <= 3 && int(basis.shape(1)) == k && basis.shape(0) == directions.shape(0));
     for (size_t i = 0; i < directions.shape(0); ++i) {
         const double* d = directions.data() + 3 * i;
         sh_basis<double>(degree, {d[0], d[1], d[2]}, basis.data() + k * i);
     }
 }
 
-void sh_backward(int degree, In directions, In v_basis, Out v_directions) {
+void sh_backward(int degree, In<-1, 3> directions, In<-1, -1> v_basis, Out<-1, 3> v_directions) {
     const int k = sh_count(degree);
+    require(degree >= 0 && degree <= 3 && int(v_basis.shape(1)) == k && v_basis.shape(0) == directions.shape(0) &&
+            v_directions.shape(0) == directions.shape(0));
     for (size_t i = 0; i < directions.shape(0); ++i) {
         const double* d = directions.data() + 3 * i;
         const auto g = sh_basis_backward<double>(degree, {d[0], d[1], d[2]}, v_basis.data() + k * i);

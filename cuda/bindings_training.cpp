@@ -47,6 +47,7 @@ void same_shape(const A& a, const B& b, const char* what) {
 }
 
 SsimInput loss_input(const Image& image, const Image& target, const std::optional<Mask>& mask, float weight) {
+    if (image.size() == 0) throw nb::value_error(("image has no pixels: shape " + shape_text(image)).c_str());
     same_shape(image, target, "target");
     if (mask && (mask->shape(0) != image.shape(0) || mask->shape(1) != image.shape(1)))
         throw nb::value_error(

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <cstdlib>
 
 #include "kernels.h"
@@ -19,22 +20,30 @@ struct Candidate {
     bool supported;
 };
 
+#if defined(SPLAT_HAVE_AVX2)
+// Everything that the flags of the avx2 build allow (CMakeLists.txt); lzcnt comes with bmi.
+bool has_avx2() {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+           __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
+}
+#endif
+
 std::vector<Candidate> candidates() {
     std::vector<Candidate> list;
 #if defined(SPLAT_HAVE_AVX512)
-    __builtin_cpu_init();
-    list.push_back({&kernels_avx512, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                                         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")});
+    list.push_back({&kernels_avx512, has_avx2() && __builtin_cpu_supports("avx512f") &&
+                                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                                         __builtin_cpu_supports("avx512bw")});
 #endif
 #if defined(SPLAT_HAVE_AVX2)
-    __builtin_cpu_init();
-    list.push_back({&kernels_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")});
+    list.push_back({&kernels_avx2, has_avx2()});
 #endif
     list.push_back({&kernels_portable, true});
     return list;
 }
 
-const Kernels* chosen = nullptr;
+std::atomic<const Kernels*> chosen{nullptr};
 
 const Kernels* find(const std::string& name) {
     for (const auto& c : candidates())
@@ -45,12 +54,14 @@ const Kernels* find(const std::string& name) {
 }  // namespace
 
 const Kernels& kernels() {
-    if (!chosen) {
+    const Kernels* now = chosen;
+    if (!now) {
         const char* wanted = std::getenv("SPLAT_ISA");
-        chosen = wanted ? find(wanted) : nullptr;
-        if (!chosen) chosen = find("");
+        now = wanted ? find(wanted) : nullptr;
+        if (!now) now = find("");
+        chosen = now;
     }
-    return *chosen;
+    return *now;
 }
 
 bool set_isa(const std::string& name) {

@@ -1,6 +1,7 @@
 #include "pool.h"
 
 #include <algorithm>
+#include <utility>
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
@@ -44,13 +45,23 @@ void Pool::resize(int threads) {
     wake_.notify_all();
     for (auto& t : workers_) t.join();
     workers_.clear();
+    size_ = 1;
     stop_ = false;
     const uint64_t seen = epoch_;
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, seen] { work(seen); });
+    for (int i = 1; i < threads; ++i) {
+        workers_.emplace_back([this, seen] { work(seen); });
+        size_ = i + 1;
+    }
 }
 
 void Pool::take() {
-    for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) (*task_)(i);
+    try {
+        for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) (*task_)(i);
+    } catch (...) {
+        next_.store(count_, std::memory_order_relaxed);
+        std::lock_guard<std::mutex> lock(mutex_);
+        if (!failure_) failure_ = std::current_exception();
+    }
 }
 
 // `seen` is the epoch at creation: a worker that starts late must still take the first job.
@@ -88,6 +99,7 @@ void Pool::parallel_for(int64_t count, const std::function<void(int64_t)>& task)
         if (spins < kSpins * 4) SPLAT_PAUSE();
         else std::this_thread::yield();
     }
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 namespace {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -21,10 +22,11 @@ class Pool {
 
     // Threads used from now on, the caller included; at least 1.
     void resize(int threads);
-    int size() const { return int(workers_.size()) + 1; }
+    int size() const { return size_; }
 
-    // Runs task(0) ... task(count - 1), each once, and returns when all are done. Tasks must not
-    // throw. One call at a time: calls from several threads queue up.
+    // Runs task(0) ... task(count - 1), each once, and returns when all are done. What a task throws
+    // (no memory) is thrown here once no thread is at work any more; tasks not begun are left out.
+    // One call at a time: calls from several threads queue up.
     void parallel_for(int64_t count, const std::function<void(int64_t)>& task);
 
   private:
@@ -36,10 +38,11 @@ class Pool {
     std::condition_variable wake_;
     std::atomic<uint64_t> epoch_{0};
     std::atomic<int64_t> next_{0};
-    std::atomic<int> busy_{0};
+    std::atomic<int> busy_{0}, size_{1};
     int64_t count_ = 0;
     const std::function<void(int64_t)>* task_ = nullptr;
     std::atomic<bool> stop_{false};
+    std::exception_ptr failure_;  // first of this call; under mutex_
 };
 
 Pool& pool();

@@ -26,7 +26,7 @@ SPLAT_HD vf& operator*=(vf& a, vf b) { return a = a * b; }
 SPLAT_HD bool any(vm m) { return bits(m) != 0; }
 
 // 2^x, relative error 1.6e-7: minimax polynomial of degree 5 on [0, 1) times a power of two.
-// x below -126 gives at most 2^-126.
+// x below -126 gives at most 2^-126; NaN gives NaN.
 SPLAT_HD vf exp2_(vf x) {
     vf f = fraction(x);
     vf p = fma_(f, vf(0.00187757669f), vf(0.00898933969f));
@@ -34,7 +34,7 @@ SPLAT_HD vf exp2_(vf x) {
     p = fma_(f, p, vf(0.240153611f));
     p = fma_(f, p, vf(0.693153083f));
     p = fma_(f, p, vf(0.99999994f));
-    return scale_by_floor(p, x);
+    return select(x <= x, scale_by_floor(p, x), x);
 }
 
 // 2^x, relative error 2.7e-6 (degree 4): enough for a pixel's alpha.

@@ -92,7 +92,7 @@ inline void stage_bin(Frame& frame) {
         }
     }
     begin[tiles] = total;
-    uint32_t* lists = frame.lists.reserve(total);
+    uint32_t* lists = frame.lists.reserve(int64_t(total) + 1);
     pool().parallel_for(segments, [&](int64_t s) {
         uint32_t* c = counts + s * tiles;
         const Segment g = segment(n, segments, s);

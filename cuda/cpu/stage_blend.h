@@ -188,7 +188,6 @@ template <bool G>
 inline void stage_blend(Frame& frame, const FrameInput& in, const FrameOutput& out) {
     const int64_t tiles = int64_t(frame.tiles_x) * frame.tiles_y;
     frame.masks.reserve(frame.intersections + 1);
-    frame.lists.reserve(frame.intersections + 1);
     frame.tile_hits.reserve(tiles);
     const Centres at;
     pool().parallel_for(tiles, [&](int64_t tile) {

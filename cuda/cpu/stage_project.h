@@ -72,7 +72,11 @@ inline void load_sh(const FrameInput& in, int64_t base, const int32_t* index, vf
     }
 }
 
-// Colour of W Gaussians: max(0, 1/2 + sum_k basis_k sh_k).
+// Colours stop here: an infinite one times a weight of 0 would put NaN into pixels that the splat
+// does not touch.
+constexpr float kColorMax = 1e30f;
+
+// Colour of W Gaussians: max(0, 1/2 + sum_k basis_k sh_k); NaN counts as 0.
 inline Vec3<vf> sh_color(const FrameInput& in, int64_t base, const int32_t* index, Vec3<vf> direction) {
     vf basis[16], sh[48];
     sh_basis(in.sh_degree, direction, basis);
@@ -83,7 +87,8 @@ inline Vec3<vf> sh_color(const FrameInput& in, int64_t base, const int32_t* inde
         c.y = fma_(basis[k], sh[3 * k + 1], c.y);
         c.z = fma_(basis[k], sh[3 * k + 2], c.z);
     }
-    return {max_(c.x, vf(0.f)), max_(c.y, vf(0.f)), max_(c.z, vf(0.f))};
+    const vf zero(0.f), most(kColorMax);
+    return {min_(max_(c.x, zero), most), min_(max_(c.y, zero), most), min_(max_(c.z, zero), most)};
 }
 
 inline int clamp_tile(float v, int high) { return v <= 0.f ? 0 : v >= float(high) ? high : int(v); }
@@ -188,7 +193,8 @@ inline void stage_project(Frame& frame, const FrameInput& in, float* radii) {
     frame.chunk_slots[chunks] = slots;
     if (slots > int64_t(kMostSlots))
         throw std::runtime_error("the splats cover too many tiles (" + std::to_string(slots) +
-                                 " splat-tile pairs, at most 4294967295): their scales have run away, or the image is too large");
+                                 " splat-tile pairs, at most " + std::to_string(kMostSlots) +
+                                 "): their scales have run away, or the image is too large");
     frame.visible = visible;
     frame.slots = frame.intersections = slots;
     frame.ids.reserve(visible);

@@ -80,10 +80,12 @@ SPLAT_HD Projection<F> project(const View<F>& view, const Splat3D<F>& s) {
            s.quat.z * p.inverse_norm};
     p.q_rotation = rotation(p.q);
     p.axes = mul(view.rotation, p.q_rotation);
-    const F limit(60.f);
-    p.scale = {exp2_(max_(min_(s.log_scale.x * F(kLog2E), limit), F(0.f) - limit)),
-               exp2_(max_(min_(s.log_scale.y * F(kLog2E), limit), F(0.f) - limit)),
-               exp2_(max_(min_(s.log_scale.z * F(kLog2E), limit), F(0.f) - limit))};
+    // min_ and max_ give their second argument where one is NaN: a NaN scale stays NaN, and the
+    // splat is left out, instead of becoming a needle through the whole image.
+    const F most(60.f), least(-60.f);
+    p.scale = {exp2_(max_(least, min_(most, s.log_scale.x * F(kLog2E)))),
+               exp2_(max_(least, min_(most, s.log_scale.y * F(kLog2E)))),
+               exp2_(max_(least, min_(most, s.log_scale.z * F(kLog2E))))};
     const F jx = view.fx * p.inverse_z, jy = view.fy * p.inverse_z;
     const auto& g = p.axes.m;
     p.t0 = {jx * (g[0][0] - p.u * g[2][0]) * p.scale.x, jx * (g[0][1] - p.u * g[2][1]) * p.scale.y,
