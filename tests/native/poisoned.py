@@ -159,7 +159,7 @@ SPOILS: tuple[Spoil, ...] = (
     _set("quats", 0.0, 1e-40, 1e-30, 1e20, 3e38),
     _scale("quats", 1e-18, 1e-12, 1e12, 1e18),
     _set("log_scales", -3e38, -200.0, -40.0, 1e-40, 5.0, 12.0, 40.0, 200.0, 3e38),
-    _set("log_scales", -3e38, -30.0, 3.0, 8.0, 12.0, column=0),
+    _set("log_scales", -3e38, -30.0, 3.0, 8.0, 12.0, 41.0, 3e38, column=0),
     _set("log_scales", -200.0, 2.0, 4.0, 20.0, column=1),
     _set("logit_opacities", -3e38, -200.0, -5.54, 0.0, 20.0, 200.0, 3e38),
     _scale("sh", 0.0, 1e-40, 100.0, 1e6),

@@ -121,7 +121,8 @@ SPLAT_HD Footprint<F> footprint(const View<F>& view, const Projection<F>& p) {
     f.ky = p.b / p.a;
     // tau = 2 ln(255 o): alpha >= 1/255 inside d^T S^-1 d <= tau
     const F tau = max_((f.log2_opacity - F(kLog2AlphaMin)) * F(2.f * kLn2), F(0.f));
-    f.extent = {sqrt_(tau * p.a), sqrt_(tau * p.c)};
+    const F largest(1e37f);  // keeps the extent of the largest splats finite
+    f.extent = {sqrt_(min_(tau * p.a, largest)), sqrt_(min_(tau * p.c, largest))};
     return f;
 }
 
