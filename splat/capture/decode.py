@@ -135,7 +135,7 @@ def _register_heic(path: Path) -> None:
     except ImportError as error:
         raise SplatError(
             f"{path} is a HEIC photo, and the package that reads them is not installed",
-            advice="Run: pip install splat-studio[heic]",
+            advice="Run: pip install pillow-heif",
         ) from error
     pillow_heif.register_heif_opener()
 
