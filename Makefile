@@ -38,7 +38,7 @@ sample: $(VENV)/.fit
 # The sample's own run is replaced (its cameras are kept) and ends in time on a slow computer too; any
 # other run is never touched unasked.
 ifeq ($(IMAGES)$(RUN)$(FIT_OPTIONS),)
-FIT_OPTIONS := --overwrite $(if $(filter preview,$(PRESET)),--max-seconds 200)
+FIT_OPTIONS := --overwrite $(if $(filter preview,$(PRESET)),--max-seconds 120)
 endif
 
 fit: $(VENV)/.fit $(if $(IMAGES),,sample)
