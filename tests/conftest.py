@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,12 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_configure() -> None:
-    """One thread for torch and OpenCV: tests must not depend on the number of cores."""
+    """One thread for torch and OpenCV: tests must not depend on the number of cores.
+
+    And Ctrl-C reaches the programs that tests start, also when a shell started pytest in the background.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     import cv2
 
