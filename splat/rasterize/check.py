@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import torch
 from torch import Tensor
 
 from splat.cameras import Camera
 from splat.errors import SplatError
-from splat.gaussians import Gaussians
+from splat.gaussians import Antialias, Gaussians, Kernel
 from splat.rasterize.settings import RenderSettings
 
 _SHAPES = {"means": "[N, 3]", "quats": "[N, 4]", "log_scales": "[N, 3]", "logit_opacities": "[N]"}
@@ -22,13 +24,14 @@ def check_inputs(gaussians: Gaussians, camera: Camera, settings: RenderSettings)
         SplatError: naming the tensor, what was found and what to do.
     """
     _check_shapes(gaussians)
+    _check_shape(gaussians)
     _check_types(gaussians)
     for name, tensor in gaussians.parameters().items():
         _check_finite(f"gaussians.{name}", tensor, "remove these splats, or lower the learning rate")
     _check_quats(gaussians.quats)
     _check_camera(camera)
     _check_settings(settings)
-    _check_kernel(gaussians, settings)
+    _check_filter(gaussians, settings)
 
 
 def _check_shapes(gaussians: Gaussians) -> None:
@@ -118,10 +121,38 @@ def _check_settings(settings: RenderSettings) -> None:
         raise SplatError(f"background is {settings.background}", expected="three finite numbers, 0 to 1")
 
 
-def _check_kernel(gaussians: Gaussians, settings: RenderSettings) -> None:
-    for name, kernel in (("settings.kernel", settings.kernel), ("gaussians.kernel", gaussians.kernel)):
-        if kernel != "gaussian":
-            raise SplatError(
-                f"{name} is {kernel!r}, a radial profile that this version cannot render",
-                expected='"gaussian"',
-            )
+def _check_shape(gaussians: Gaussians) -> None:
+    """The kernel, and that ``shape`` is there exactly when it is needed."""
+    if gaussians.kernel not in get_args(Kernel):
+        raise SplatError(f"gaussians.kernel is {gaussians.kernel!r}", expected=_one_of(Kernel))
+    shape, count = gaussians.shape, len(gaussians)
+    if gaussians.kernel == "gaussian" and shape is not None:
+        raise SplatError(
+            'gaussians.kernel is "gaussian" and gaussians.shape is given',
+            expected="shape None for a Gaussian scene",
+            advice='set kernel="gef" to use the exponents, or shape=None to drop them',
+        )
+    if gaussians.kernel == "gef" and tuple(gaussians.parameters()["shape"].shape) != (count,):
+        found = list(gaussians.parameters()["shape"].shape)
+        raise SplatError(
+            f"gaussians.shape has shape {found}",
+            expected=f"[N] with N = {count} (the rows of gaussians.means)",
+        )
+
+
+def _check_filter(gaussians: Gaussians, settings: RenderSettings) -> None:
+    if settings.antialias not in get_args(Antialias):
+        raise SplatError(f"antialias is {settings.antialias!r}", expected=_one_of(Antialias))
+    for name, value in (("strips", settings.strips), ("subpixel", settings.subpixel)):
+        if value not in (1, 2):
+            raise SplatError(f"{name} is {value!r}", expected="1 or 2")
+    if settings.antialias == "analytic" and gaussians.kernel == "gef":
+        raise SplatError(
+            'antialias "analytic" is for Gaussians, and this scene\'s kernel is "gef"',
+            expected="none, mip, moment or exact",
+            advice='use antialias "moment", which filters every exponent',
+        )
+
+
+def _one_of(choices: object) -> str:
+    return ", ".join(f'"{choice}"' for choice in get_args(choices))

@@ -121,7 +121,7 @@ class _Rasterize(torch.autograd.Function):
         return (*gradients, full_pose, screen if ctx.needs_input_grad[6] else None, None)
 
 
-def _check(gaussians: Gaussians) -> None:
+def _check(gaussians: Gaussians, settings: RenderSettings) -> None:
     for name, tensor in gaussians.parameters().items():
         if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
             raise SplatError(
@@ -133,6 +133,12 @@ def _check(gaussians: Gaussians) -> None:
         raise SplatError(
             f"kernel {gaussians.kernel!r} is not in the native core", expected='kernel "gaussian"'
         )
+    if settings.antialias not in ("none", "mip") or settings.subpixel != 1:
+        raise SplatError(
+            f"antialias {settings.antialias!r} with subpixel {settings.subpixel} is not in the native core",
+            expected='"none" or "mip", subpixel 1',
+            advice='use backend="reference"',
+        )
 
 
 def rasterize_native(gaussians: Gaussians, camera: Camera, settings: RenderSettings) -> Rendered:
@@ -141,7 +147,7 @@ def rasterize_native(gaussians: Gaussians, camera: Camera, settings: RenderSetti
     Raises:
         SplatError: the core is not built, or a tensor is not float32 on the CPU.
     """
-    _check(gaussians)
+    _check(gaussians, settings)
     scene = tuple(gaussians.parameters().values())
     pose = camera.world_to_camera
     wanted = torch.is_grad_enabled() and any(t.requires_grad for t in (*scene, pose))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from splat.gaussians import Antialias, Kernel
+from splat.gaussians import Antialias
 
 ALPHA_MIN = 1.0 / 255.0
 """A splat below this alpha at a pixel is skipped there."""
@@ -16,6 +16,16 @@ FRUSTUM_MARGIN = 0.15
 """x/z and y/z are clamped to the image grown by this fraction of its size before the Jacobian."""
 DILATION = {"none": 0.3, "mip": 0.1}
 """Variance (px^2) added to the projected covariance; "mip" also scales opacity by sqrt(det/det')."""
+BOX_VARIANCE = 1.0 / 12.0
+"""Variance (px^2) per axis of the pixel's box."""
+EXACT_SWITCH = 1.0
+"""px^2: "exact" takes a Gaussian whose smaller variance is below this by the strip rule."""
+EXACT_GEF_SWITCH = 0.1
+"""px^2: the same for the generalised exponential, as the Gaussian of equal variance and mass."""
+Q_MIN = 1e-6
+"""Lower bound of m2 d^T S^-1 d for the generalised exponential; no gradient flows below it."""
+RATIO_MIN = 1e-12
+"""Lower bound of det S / det S' before its square root; no gradient flows below it."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +33,14 @@ class RenderSettings:
     """What to render and how.
 
     Attributes:
-        kernel: radial profile of a splat.
         antialias: pixel filter. "none" adds 0.3 px^2 to the covariance (3DGS); "mip" adds 0.1 px^2
-            and keeps the splat's mass (Mip-Splatting).
+            and keeps the splat's mass (Mip-Splatting); "analytic" integrates over the pixel turned
+            into the splat's axes (Analytic-Splatting, kernel "gaussian" only); "moment" samples the
+            splat that has the moments of splat and pixel together; "exact" integrates over the
+            pixel in strips, or samples where that is as good.
+        strips: strips per pixel, 1 or 2, of "exact"; the other filters do not read it.
+        subpixel: 2 composites each pixel as 2 x 2 sub-pixels, each with its own transmittance, and
+            takes their mean; 1 is one sample a pixel.
         sh_degree: highest spherical-harmonics degree used, or None for all that the scene has.
         background: linear RGB behind the scene, 0 to 1.
         near: splats with camera depth z <= near are skipped, world units.
@@ -33,8 +48,9 @@ class RenderSettings:
         geometry: also produce depth, median depth and normals.
     """
 
-    kernel: Kernel = "gaussian"
     antialias: Antialias = "none"
+    strips: int = 1
+    subpixel: int = 1
     sh_degree: int | None = None
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
     near: float = 0.01

@@ -42,7 +42,6 @@ def render_frame(
         SplatError: as ``splat.rasterize.rasterize``.
     """
     settings = RenderSettings(
-        kernel=gaussians.kernel,
         antialias=gaussians.antialias,
         background=background,
         near=near,

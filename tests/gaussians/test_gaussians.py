@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
 
 import pytest
 import torch
 
-from splat.gaussians import PARAMETERS
+from splat.errors import SplatError
+from splat.gaussians import PARAMETERS, betas_from_shape, shape_from_betas
 from tests.rasterize.scenes import pinhole, posed, random_scene, trainable
 
 
@@ -19,6 +21,28 @@ def test_parameters_in_order() -> None:
     scene = random_scene(3)
     assert tuple(scene.parameters()) == PARAMETERS
     assert scene.parameters()["sh"] is scene.sh
+
+
+def test_shape_is_a_parameter_of_the_generalised_exponential_only() -> None:
+    shape = torch.randn(3, dtype=torch.float64)
+    scene = replace(random_scene(3), kernel="gef", shape=shape)
+    assert tuple(scene.parameters()) == (*PARAMETERS, "shape")
+    assert scene.parameters()["shape"] is shape
+    assert scene.scaled(2.0, torch.zeros(3)).shape is shape
+    attached = replace(scene, shape=shape.clone().requires_grad_())
+    assert attached.betas.requires_grad and not attached.detached().betas.requires_grad
+    with pytest.raises(SplatError, match="shape is None"):
+        replace(scene, shape=None).parameters()
+
+
+def test_betas() -> None:
+    assert random_scene(3).betas.tolist() == [2, 2, 2]
+    shape = torch.tensor([-200.0, log(0.8 / 6.0), 200], dtype=torch.float64)
+    scene = replace(random_scene(3), kernel="gef", shape=shape)
+    assert scene.betas.tolist() == pytest.approx([1.2, 2.0, 8.0])
+    betas = torch.tensor([1.2, 1.5, 2, 7.9, 8])
+    raw = shape_from_betas(betas)
+    assert raw.isfinite().all() and torch.allclose(betas_from_shape(raw), betas, atol=1e-5)
 
 
 def test_detached_shares_memory_and_has_no_graph() -> None:

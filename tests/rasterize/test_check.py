@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from splat.errors import SplatError
+from splat.gaussians import Antialias
 from splat.rasterize import RenderSettings, rasterize
 from tests.rasterize.scenes import posed, random_scene
 
@@ -77,7 +78,10 @@ def test_wrong_camera(change: dict[str, Any], message: str) -> None:
         ({"near": float("nan")}, "near is nan"),
         ({"background": (0.0, float("nan"), 0.0)}, "background is"),
         ({"background": (0.0, 1.0)}, "background is"),
-        ({"kernel": "gef"}, "settings.kernel is 'gef'"),
+        ({"antialias": "blur"}, 'antialias is .blur.*"none", "mip", "analytic", "moment", "exact"'),
+        ({"strips": 3}, "strips is 3. Expected 1 or 2"),
+        ({"strips": 0}, "strips is 0"),
+        ({"subpixel": 4}, "subpixel is 4. Expected 1 or 2"),
     ],
 )
 def test_wrong_setting(change: dict[str, Any], message: str) -> None:
@@ -85,9 +89,27 @@ def test_wrong_setting(change: dict[str, Any], message: str) -> None:
         rasterize(random_scene(5), posed(9, 7), replace(SETTINGS, **change), "reference")
 
 
-def test_scene_of_another_kernel() -> None:
-    with pytest.raises(SplatError, match="gaussians.kernel is 'gef'"):
-        rasterize(replace(random_scene(5), kernel="gef"), posed(9, 7), SETTINGS, "reference")
+@pytest.mark.parametrize(
+    ("change", "antialias", "message"),
+    [
+        ({"shape": None}, "none", 'shape is None and gaussians.kernel is "gef".*shape_from_betas'),
+        ({"shape": torch.zeros(4).double()}, "none", r"shape has shape \[4\].*N = 5"),
+        ({"shape": torch.zeros(5, 1).double()}, "none", r"shape has shape \[5, 1\]"),
+        ({"shape": torch.zeros(5)}, "none", "gaussians.shape is torch.float32 and"),
+        (
+            {"shape": torch.full((5,), torch.nan).double()},
+            "none",
+            "gaussians.shape has 5 values that are NaN",
+        ),
+        ({"kernel": "gaussian"}, "none", 'kernel is "gaussian" and gaussians.shape is given.*kernel="gef"'),
+        ({"kernel": "beta"}, "none", 'kernel is .beta.*"gaussian", "gef"'),
+        ({}, "analytic", 'analytic" is for Gaussians.*"moment"'),
+    ],
+)
+def test_wrong_kernel(change: dict[str, Any], antialias: Antialias, message: str) -> None:
+    scene = replace(random_scene(5), kernel="gef", shape=torch.zeros(5, dtype=torch.float64))
+    with pytest.raises(SplatError, match=message):
+        rasterize(replace(scene, **change), posed(9, 7), RenderSettings(antialias=antialias), "reference")
 
 
 def test_strided_inputs_are_fine() -> None:
