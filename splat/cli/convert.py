@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from splat.errors import SplatError
 
+if TYPE_CHECKING:
+    from splat.gaussians import Gaussians
+
 
 @dataclass(frozen=True)
 class Convert:
-    """Write a splat file in another format or with fewer colour coefficients.
+    """Write a splat file in another format, with fewer colour coefficients, or as plain Gaussians.
 
     Formats are named by suffix. So far: .ply (3D Gaussian Splatting layout, read by every viewer).
     """
@@ -22,8 +25,11 @@ class Convert:
     """Splat file, or a run folder."""
     output: Annotated[Path, Positional, arg(metavar="OUT")]
     """File to write; its suffix names the format."""
-    sh_degree: Literal[0, 1, 2, 3] | None = None
-    """Keep view-dependent colour only up to this degree. Default: all that there is."""
+    sh_degree: int | None = None
+    """Keep view-dependent colour only up to this degree, 0 to 3. Default: all that there is."""
+    fold: bool = False
+    """Write the nearest scene of plain Gaussians with a plain pixel filter, for programs that know nothing
+    else, and say how far its pictures are from the original's."""
     drop_invalid: bool = False
     """Leave out splats that hold NaN or infinity, instead of refusing the file."""
     overwrite: bool = False
@@ -35,18 +41,29 @@ class Convert:
         from splat.cli.scene_source import find_splat
         from splat.io.atomic import check_writable
 
+        if self.sh_degree not in (None, 0, 1, 2, 3):
+            raise SplatError(f"--sh-degree is {self.sh_degree}", expected="0, 1, 2 or 3")
         source = find_splat(self.input)
         check_writable(self.output, self.overwrite)
-        scene = io.read(source, self.drop_invalid)
-        before = scene.sh_degree
-        if self.sh_degree is not None:
-            if self.sh_degree > before:
-                raise SplatError(
-                    f"--sh-degree is {self.sh_degree}, but {source} has degree {before}",
-                    expected=f"at most {before}",
-                )
-            scene = replace(scene, sh=scene.sh[:, : (self.sh_degree + 1) ** 2].contiguous())
-        io.write(self.output, scene, overwrite=self.overwrite)
+        scene = self._cut_colour(io.read(source, self.drop_invalid), source)
+        written = io.fold(scene) if self.fold else scene
+        io.write(self.output, written, overwrite=self.overwrite)
         size = self.output.stat().st_size / 1e6
         print(f"{self.output}: {len(scene):,} splats, SH degree {scene.sh_degree}, {size:.1f} MB")
+        if self.fold:
+            from splat.cli.fold_loss import describe_fold
+
+            print(describe_fold(scene, written, self.input))
         return 0
+
+    def _cut_colour(self, scene: Gaussians, source: Path) -> Gaussians:
+        """The scene with the colour coefficients that are asked for."""
+        before = scene.sh_degree
+        if self.sh_degree is None:
+            return scene
+        if self.sh_degree > before:
+            raise SplatError(
+                f"--sh-degree is {self.sh_degree}, but {source} has degree {before}",
+                expected=f"at most {before}",
+            )
+        return replace(scene, sh=scene.sh[:, : (self.sh_degree + 1) ** 2].contiguous())

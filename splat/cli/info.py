@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from splat.gaussians import Gaussians
 
 _QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
-_METRICS = ("psnr", "ssim", "iterations", "registered", "photos", "seconds_sfm", "seconds_training")
+_METRICS = {
+    "psnr": "Held-out PSNR (dB)",
+    "ssim": "Held-out SSIM",
+    "iterations": "Iterations",
+    "registered": "Photos with a camera",
+    "photos": "Photos in all",
+    "seconds_sfm": "Finding cameras (s)",
+    "seconds_training": "Training (s)",
+}
+"""The figures of metrics.json that are shown, and what they are called."""
+_KERNELS = {"gef": "gef (generalised exponential, an exponent a splat)"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,7 @@ class SceneFacts:
         high: [3] largest coordinates of those.
         opacity: minimum, 5 %, median, 95 % and maximum, 0 to 1.
         scale: likewise of the largest standard deviation of each splat.
+        beta: likewise of the kernel's exponent (2 is the Gaussian); None for a scene of plain Gaussians.
     """
 
     file: str
@@ -43,6 +54,7 @@ class SceneFacts:
     high: list[float]
     opacity: list[float]
     scale: list[float]
+    beta: list[float] | None
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,7 @@ def scene_facts(file: Path, scene: Gaussians) -> SceneFacts:
         high=np.quantile(means, 0.99, axis=0).tolist(),
         opacity=np.quantile(opacity, _QUANTILES).tolist(),
         scale=np.quantile(scale, _QUANTILES).tolist(),
+        beta=None if scene.kernel == "gaussian" else np.quantile(scene.betas.numpy(), _QUANTILES).tolist(),
     )
 
 
@@ -112,12 +125,14 @@ def _show(facts: SceneFacts, scores: dict[str, Any]) -> None:
     table.add_row("File", f"{facts.file} ({facts.megabytes:.1f} MB)")
     table.add_row("Gaussians", f"{facts.gaussians:,}")
     table.add_row("SH degree", str(facts.sh_degree))
-    table.add_row("Kernel", facts.kernel)
+    table.add_row("Kernel", _KERNELS.get(facts.kernel, facts.kernel))
     table.add_row("Antialias", facts.antialias)
     table.add_row("Extent, middle 98 %", f"{numbers(facts.low)}  to  {numbers(facts.high)}")
     table.add_row("", "[dim]minimum  5 %  median  95 %  maximum[/dim]")
     table.add_row("Opacity", numbers(facts.opacity))
     table.add_row("Largest axis (sigma)", numbers(facts.scale))
+    if facts.beta is not None:
+        table.add_row("Exponent (beta)", numbers(facts.beta))
     for name, value in scores.items():
-        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+        table.add_row(_METRICS[name], f"{value:.4g}" if isinstance(value, float) else str(value))
     Console(highlight=False).print(table)

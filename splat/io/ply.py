@@ -2,7 +2,9 @@
 
 Binary little-endian float32, in this order: x y z, nx ny nz (zeros), f_dc_0..2, f_rest_0.. (channel by
 channel: all red coefficients, then green, then blue), opacity (logit), scale_0..2 (natural log),
-rot_0..3 (w x y z). Kernel and pixel filter travel as comments (``splat.io.ply_tags``).
+rot_0..3 (w x y z). A scene whose splats have a kernel exponent has one more property at the end, which
+other readers pass over (``splat.io.ply_beta``). Kernel and pixel filter travel as comments
+(``splat.io.ply_tags``).
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from splat.errors import SplatError
-from splat.gaussians import Gaussians
+from splat.gaussians import BETA_MAX, BETA_MIN, Gaussians
+from splat.io import ply_beta
 from splat.io.atomic import atomic_path
 from splat.io.ply_table import Header, read_columns, read_header
 from splat.io.ply_tags import Tags, read_tags, write_tags
@@ -27,16 +30,15 @@ _DC = ["f_dc_0", "f_dc_1", "f_dc_2"]
 _SCALE = ["scale_0", "scale_1", "scale_2"]
 _ROTATION = ["rot_0", "rot_1", "rot_2", "rot_3"]
 _REQUIRED = [*_MEAN, *_DC, "opacity", *_SCALE, *_ROTATION]
-_SHAPE = "shape"
 _FILTER = "filter_3D"
 _REST_COUNTS = (0, 9, 24, 45)
 _LOGIT_LIMIT = 20.0
 
 
-def property_names(rest: int, shape: bool = False) -> list[str]:
+def property_names(rest: int, beta: bool = False) -> list[str]:
     """The properties in file order, for ``rest`` f_rest coefficients (0, 9, 24 or 45)."""
     names = [*_MEAN, *_NORMAL, *_DC, *_rest(rest), "opacity", *_SCALE, *_ROTATION]
-    return [*names, _SHAPE] if shape else names
+    return [*names, ply_beta.PROPERTY] if beta else names
 
 
 def read_ply(path: Path, drop_invalid: bool = False) -> Gaussians:
@@ -48,11 +50,12 @@ def read_ply(path: Path, drop_invalid: bool = False) -> Gaussians:
 
     Args:
         path: the file.
-        drop_invalid: leave out splats that have NaN, infinity or an all-zero rotation, instead of
-            refusing the file.
+        drop_invalid: leave out splats that have NaN, infinity, an all-zero rotation or an exponent out of
+            range, instead of refusing the file.
 
     Returns:
-        Gaussians with float32 parameters, exactly the bits of the file where that holds float32.
+        Gaussians with float32 parameters, exactly the bits of the file where that holds float32 (the
+        exponents to 1e-6).
 
     Raises:
         SplatError: the file is missing, cut off, not a splat PLY, or holds numbers that are no splat.
@@ -63,7 +66,9 @@ def read_ply(path: Path, drop_invalid: bool = False) -> Gaussians:
     _check_is_splat(path, header)
     assert vertex is not None
     rest = _count_rest(path, vertex.properties)
-    extra = [name for name in (_SHAPE, _FILTER) if name in vertex.properties]
+    tags = read_tags(header.comments, str(path))
+    extra = [ply_beta.PROPERTY] if ply_beta.has_beta(path, tags.kernel, vertex.properties) else []
+    extra += [_FILTER] if _FILTER in vertex.properties else []
     names = [*_REQUIRED, *_rest(rest), *extra]
     table = read_columns(path, header, names)
     columns = {name: index for index, name in enumerate(names)}
@@ -72,15 +77,15 @@ def read_ply(path: Path, drop_invalid: bool = False) -> Gaussians:
     table = _valid_rows(path, table, columns, drop_invalid)
     if _FILTER in columns:
         _bake_filter(table, columns)
-    return _to_gaussians(table, columns, read_tags(header.comments, str(path)), rest)
+    return _to_gaussians(table, columns, tags, rest)
 
 
 def write_ply(path: Path, gaussians: Gaussians, comments: Sequence[str] = (), overwrite: bool = True) -> None:
     """Write a scene atomically in the INRIA layout.
 
     Every parameter is written with its own bits, so that reading gives back what was there;
-    quaternions are therefore not normalised (every reader normalises them). A kernel exponent, where
-    the scene has one, follows rot_3 as the property ``shape``.
+    quaternions are therefore not normalised (every reader normalises them). Kernel exponents, where the
+    scene has them, follow rot_3 as the property ``beta``.
 
     Args:
         path: the file; missing folders are made.
@@ -144,19 +149,34 @@ def _valid_rows(
 ) -> NDArray[np.float32]:
     rotation = table[:, [columns[name] for name in _ROTATION]]
     finite = np.isfinite(table)
-    valid = finite.all(1) & (rotation != 0).any(1)
+    strange = np.zeros(len(table), bool)
+    if ply_beta.PROPERTY in columns:
+        strange = ply_beta.out_of_range(table[:, columns[ply_beta.PROPERTY]])
+    valid = finite.all(1) & (rotation != 0).any(1) & ~strange
     bad = int((~valid).sum())
     if bad == 0:
         return table
     if drop and bad < len(table):
         return table[valid]
+    if finite.all() and strange.any():
+        first = int(np.argmax(strange))
+        raise SplatError(
+            f"{path}: {int(strange.sum()):,} of {len(table):,} splats have a kernel exponent beta out of "
+            f"range (first: splat {first}, {table[first, columns[ply_beta.PROPERTY]]:g})",
+            expected=f"{BETA_MIN:g} to {BETA_MAX:g}",
+            advice="" if drop else _leave_out(path),
+        )
     names = [name for name, index in columns.items() if not finite[:, index].all()] or ["rot_0..3 all zero"]
     raise SplatError(
         f"{path}: {bad:,} of {len(table):,} splats hold NaN, infinity or no rotation "
         f"(first: splat {int(np.argmin(valid))}; in {', '.join(names[:6])})",
         expected="finite numbers",
-        advice="" if drop else f"Leave them out with: splat convert {path} CLEAN.ply --drop-invalid",
+        advice="" if drop else _leave_out(path),
     )
+
+
+def _leave_out(path: Path) -> str:
+    return f"Leave them out with: splat convert {path} CLEAN.ply --drop-invalid"
 
 
 def _bake_filter(table: NDArray[np.float32], columns: dict[str, int]) -> None:
@@ -183,7 +203,7 @@ def _to_gaussians(table: NDArray[np.float32], columns: dict[str, int], tags: Tag
         log_scales=take(_SCALE),
         logit_opacities=take(["opacity"])[:, 0],
         sh=torch.cat([dc, higher], dim=1).contiguous(),
-        shape=take([_SHAPE])[:, 0] if _SHAPE in columns else None,
+        shape=ply_beta.shape_of(take([ply_beta.PROPERTY])[:, 0]) if ply_beta.PROPERTY in columns else None,
         kernel=tags.kernel or "gaussian",
         antialias=tags.antialias or ("mip" if _FILTER in columns else "none"),
     )
@@ -202,10 +222,10 @@ def _to_table(gaussians: Gaussians) -> tuple[NDArray[np.float32], list[str]]:
         scene.log_scales,
         scene.quats,
     ]
-    if scene.shape is not None:
-        parts.append(scene.shape.detach()[:, None])
+    if scene.shape is not None and scene.kernel == "gef":
+        parts.append(ply_beta.beta_of(scene.shape)[:, None])
     table = torch.cat([part.to("cpu", torch.float32) for part in parts], dim=1)
-    return np.ascontiguousarray(table.numpy()), property_names(rest, scene.shape is not None)
+    return np.ascontiguousarray(table.numpy()), property_names(rest, scene.kernel == "gef")
 
 
 def _check_writable_numbers(path: Path, table: NDArray[np.float32]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import splat
 from splat.errors import SplatError
 from splat.gaussians import Antialias, Gaussians, Kernel
+from splat.io.ply_beta import COMMENT
 
 _RENDER_MODES: dict[str, Antialias] = {"default": "none", "mip": "mip"}
 
@@ -32,6 +33,7 @@ def write_tags(gaussians: Gaussians) -> list[str]:
         f"SplatRenderMode: {'default' if gaussians.antialias == 'none' else 'mip'}",
         f"splat kernel {gaussians.kernel}",
         f"splat antialias {gaussians.antialias}",
+        *([COMMENT] if gaussians.kernel == "gef" else []),
     ]
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from splat.cameras import Camera
-from splat.gaussians import Gaussians
+from splat.gaussians import Antialias, Gaussians
 from splat.rasterize import Backend, RenderSettings, rasterize
 
 Mode = Literal["colour", "alpha", "depth", "normals"]
@@ -26,8 +26,9 @@ def render_frame(
     background: tuple[float, float, float] = (0.0, 0.0, 0.0),
     backend: Backend = "auto",
     near: float = 0.01,
+    antialias: Antialias | None = None,
 ) -> Image:
-    """Render one view with the kernel and pixel filter that the scene was trained with.
+    """Render one view with the scene's kernel and, unless told otherwise, its pixel filter.
 
     Args:
         gaussians: the scene.
@@ -37,6 +38,7 @@ def render_frame(
         background: RGB 0 to 1 behind the scene.
         backend: as ``splat.rasterize.rasterize``.
         near: splats closer than this are not drawn, world units.
+        antialias: another pixel filter than the one the scene was trained with.
 
     Raises:
         SplatError: as ``splat.rasterize.rasterize``.

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import cast, get_args
 
 import viser
 
+from splat.gaussians import Antialias
 from splat.viewer.comparison import LAYOUTS, Layout
 from splat.viewer.frames import MODES, Mode
 from splat.viewer.scene import KnownView
 
 FREE = "(free)"
 """Entry of the camera list for a camera that stands elsewhere."""
+OWN_FILTER = "as trained"
+FILTERS: tuple[str, ...] = (OWN_FILTER, *get_args(Antialias))
+"""Entries of the list of pixel filters."""
+FILTER_HINT = "How a splat is averaged over a pixel. Any but the one it was trained with changes the look"
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Choices:
         view: index of the chosen camera, or None.
         layout: comparison with the chosen camera's photo.
         share: where the comparison's slider stands, 0 to 1.
+        antialias: pixel filter, or None for the scene's own.
     """
 
     mode: Mode = "colour"
@@ -35,6 +41,7 @@ class Choices:
     view: int | None = None
     layout: Layout = "off"
     share: float = 0.5
+    antialias: Antialias | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,7 @@ class Panel:
             view=view,
             layout=cast(Layout, self._layout.value) if comparing else "off",
             share=float(self._share.value) / 100 if comparing else 0.5,
+            antialias=None if self._filter.value == OWN_FILTER else cast(Antialias, self._filter.value),
         )
 
     def tell(self, text: str) -> None:
@@ -111,13 +119,16 @@ class Panel:
         self._folders = [folder]
         with folder:
             self._mode = gui.add_dropdown("Show", MODES, initial_value=defaults.mode)
+            self._filter = gui.add_dropdown(
+                "Pixel filter", FILTERS, initial_value=defaults.antialias or OWN_FILTER, hint=FILTER_HINT
+            )
             red, green, blue = (round(255 * v) for v in defaults.background)
             self._background = gui.add_rgb("Background", (red, green, blue))
             self._side = gui.add_slider(
                 "Resolution", 320, 2560, 64, defaults.max_side, hint="Longest side of a still picture, pixels"
             )
             save = gui.add_button("Save picture", hint="As PNG, at this resolution")
-        for widget in (self._mode, self._background, self._side):
+        for widget in (self._mode, self._filter, self._background, self._side):
             widget.on_update(lambda _: self._events.changed())
         save.on_click(lambda _: self._events.save())
 

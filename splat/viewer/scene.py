@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
 from splat.cameras import Camera
-from splat.gaussians import PARAMETERS, Gaussians
+from splat.gaussians import Gaussians
 from splat.viewer.frames import Image
 
 
@@ -70,9 +71,8 @@ class LatestScene:
 
 def snapshot(gaussians: Gaussians) -> Gaussians:
     """A copy that shares no memory with ``gaussians``."""
-    copies = {name: getattr(gaussians, name).detach().clone() for name in PARAMETERS}
-    shape = None if gaussians.shape is None else gaussians.shape.detach().clone()
-    return replace(gaussians, **copies, shape=shape)
+    copies: dict[str, Any] = {name: value.detach().clone() for name, value in gaussians.parameters().items()}
+    return replace(gaussians, **copies)
 
 
 def overview(gaussians: Gaussians, width: int = 1280, height: int = 720) -> Camera:

@@ -99,6 +99,7 @@ def draw(
             choices.background,
             drawing.backend,
             drawing.near,
+            choices.antialias,
         )
         return Picture(image)
     view = views[choices.view]
@@ -107,7 +108,9 @@ def draw(
     camera = view.camera.resized(
         max(round(view.camera.width * scale), 1), max(round(view.camera.height * scale), 1)
     )
-    render = render_frame(gaussians, camera, "colour", choices.background, drawing.backend, drawing.near)
+    render = render_frame(
+        gaussians, camera, "colour", choices.background, drawing.backend, drawing.near, choices.antialias
+    )
     photo = view.photo()
     if photo is None:
         words = "There is no photo of this view here; only the render is shown."
@@ -150,7 +153,9 @@ class Session:
         kept = self.panel.choices()
         self.panel.remove()
         self.views = views
-        self.panel = self._make_panel(Choices(kept.mode, kept.background, kept.max_side))
+        self.panel = self._make_panel(
+            Choices(kept.mode, kept.background, kept.max_side, antialias=kept.antialias)
+        )
         self.changed()
 
     def _make_panel(self, defaults: Choices) -> Panel:

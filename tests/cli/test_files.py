@@ -32,6 +32,11 @@ def test_convert_cannot_invent_coefficients(splat_file: Path, capsys: pytest.Cap
     assert not out.exists()
 
 
+def test_convert_degree_that_does_not_exist(splat_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(splat_file), str(splat_file.with_name("b.ply")), "--sh-degree", "7"]) == 1
+    assert "Expected: 0, 1, 2 or 3" in capsys.readouterr().err
+
+
 def test_convert_refuses_to_overwrite(splat_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = splat_file.read_bytes()
     assert main(["convert", str(splat_file), str(splat_file), "--sh-degree", "0"]) == 1
@@ -82,8 +87,15 @@ def test_info_as_text(splat_file: Path, capsys: pytest.CaptureFixture[str]) -> N
         assert words in out
 
 
+def test_info_of_a_run_has_its_scores(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(run_folder)]) == 0
+    assert "Held-out PSNR (dB)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("command", ["info", "view", "render"])
 def test_nothing_there(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, str(tmp_path / "nowhere")]) == 1
+    assert "nowhere does not exist" in capsys.readouterr().err
     assert main([command, str(tmp_path / "none.ply")]) == 1
     assert "none.ply" in capsys.readouterr().err
     assert main([command, str(tmp_path)]) == 1

@@ -103,16 +103,6 @@ def test_round_trip_keeps_every_bit(tmp_path: Path, degree: int, antialias: str)
     assert after.shape is None
 
 
-def test_round_trip_keeps_the_kernel_exponent(tmp_path: Path) -> None:
-    exponents = torch.linspace(0.1, 2, 5)
-    before = replace(scene(), kernel="gef", shape=exponents)
-    write_ply(tmp_path / "a.ply", before)
-    after = read_ply(tmp_path / "a.ply")
-    assert after.kernel == "gef"
-    assert after.shape is not None and torch.equal(after.shape, exponents)
-    assert_same_bits(after, before)
-
-
 def test_plyfile_reads_every_property(tmp_path: Path) -> None:
     from plyfile import PlyData
 
