@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from splat.cameras import Camera
 from splat.gaussians import Gaussians
 from splat.rasterize.reference_blend import Blended, blend
+from splat.rasterize.reference_pool import pooled
 from splat.rasterize.reference_project import Projected, project
 from splat.rasterize.rendered import Rendered
 from splat.rasterize.settings import RenderSettings
@@ -24,22 +25,28 @@ def rasterize_reference(gaussians: Gaussians, camera: Camera, settings: RenderSe
     """Render one view; float32 or float64, gradients to every parameter and ``world_to_camera``.
 
     EWA splatting as in 3D Gaussian Splatting (Kerbl et al. 2023), with the opacity-aware bound of
-    StopThePop, the pixel filter of Mip-Splatting, and depth and normals along the exact ray
-    (Gaussian Opacity Fields). ``splat.rasterize.rasterize`` documents arguments and result.
+    StopThePop, the pixel filters of ``splat.rasterize.filters``, and depth and normals along the
+    exact ray (Gaussian Opacity Fields). ``splat.rasterize.rasterize`` documents arguments and result.
     """
-    splats = project(gaussians, camera, settings)
+    side = settings.subpixel
+    view = camera.resized(side * camera.width, side * camera.height)
+    splats = project(gaussians, view, settings)
     screen = _screen_probe(gaussians, camera)
+    # A move by one pixel is one by ``side`` samples.
+    probe = None if screen is None else side * screen
     blocks = []
-    for rows in _block_rows(camera):
-        blocks.append([_render_block(splats, screen, block, camera, settings) for block in rows])
+    for rows in _block_rows(view):
+        blocks.append([_render_block(splats, probe, block, view, settings) for block in rows])
 
     images = {name: _assemble(blocks, name) for name in blocks[0][0]}
+    if side > 1:
+        images = pooled(images, side)
     if screen is not None:
         images = _attached(images, [*gaussians.parameters().values(), camera.world_to_camera, screen])
     visible = torch.zeros(len(gaussians), dtype=torch.bool, device=gaussians.means.device)
     radii = torch.zeros_like(gaussians.logit_opacities, requires_grad=False)
     visible[splats.index] = True
-    radii[splats.index] = splats.half_extent.amax(-1)
+    radii[splats.index] = splats.footprint.half_extent.amax(-1) / side
     return Rendered(
         **images,
         visible=visible,
@@ -74,7 +81,8 @@ def _render_block(
     """One block's images, [h, w, ...] by name; its graph is recomputed on the way back."""
     x0, y0, x1, y1 = block
     pixels = pixel_centers(splats.mean, block)
-    low, high = splats.mean - splats.half_extent, splats.mean + splats.half_extent
+    extent = splats.footprint.half_extent
+    low, high = splats.mean - extent, splats.mean + extent
     # One pixel of margin: rounding must not decide here which splats a pixel sees.
     near = ((high > high.new_tensor([x0, y0]) - 1) & (low < low.new_tensor([x1, y1]) + 1)).all(-1)
     if bool(near.any()):

@@ -66,14 +66,8 @@ def blend(
 
 
 def splat_alphas(splats: Projected, means: Tensor, pixels: Tensor) -> Tensor:
-    """[P, M] opacity of each splat at each pixel, 0 where it is below 1/255.
-
-    d^T S^-1 d is taken as dx^2 / a + (dy - b/a dx)^2 a / det, which does not cancel.
-    """
-    dx, dy = (pixels[:, None] - means).unbind(-1)
-    a, b, _ = splats.covariance.unbind(-1)
-    power = dx.square() / a + (dy - b / a * dx).square() * (a / splats.determinant)
-    alphas = (splats.opacity * torch.exp(-0.5 * power)).clamp(max=ALPHA_MAX)
+    """[P, M] opacity of each splat at each pixel, 0 where it is below 1/255."""
+    alphas = splats.footprint.alphas(pixels[:, None] - means).clamp(max=ALPHA_MAX)
     return torch.where(alphas >= ALPHA_MIN, alphas, 0.0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -10,25 +10,23 @@ from torch import Tensor
 
 from splat.cameras import Camera
 from splat.gaussians import Gaussians
-from splat.rasterize.settings import ALPHA_MIN, DILATION, FRUSTUM_MARGIN, RenderSettings
+from splat.rasterize.filters import filtered
+from splat.rasterize.footprint import Ellipses, Footprint, SplatRows
+from splat.rasterize.settings import ALPHA_MIN, FRUSTUM_MARGIN, RenderSettings
 from splat.sh import eval_sh
 
-MIP_RATIO_MIN = 1e-12
-"""Lower bound of det S0 / det S before its square root (mip)."""
 FLATTEST = -20.0
 """Lower bound of ln(s_min / s) in the whitening; only keeps float32 away from 0 / 0."""
 
 
 @dataclass(frozen=True)
-class Projected:
+class Projected(SplatRows):
     """M visible splats, sorted front to back.
 
     Attributes:
         index: [M] row in the scene.
         mean: [M, 2] projected centre, pixels.
-        covariance: [M, 3] (a, b, c) of S = [[a, b], [b, c]], px^2, dilated.
-        determinant: [M] a c - b^2.
-        opacity: [M] peak opacity after the sigmoid and the mip factor.
+        footprint: the splats as the pixel filter shows them.
         color: [M, 3] RGB towards this camera, >= 0.
         z: [M] camera depth of the centre, world units.
         whitening: [M, 3, 3] L with L (x - mu) isotropic, x in the camera frame, up to one
@@ -38,26 +36,18 @@ class Projected:
 
     index: Tensor
     mean: Tensor
-    covariance: Tensor
-    determinant: Tensor
-    opacity: Tensor
+    footprint: Footprint
     color: Tensor
     z: Tensor
     whitening: Tensor
     center: Tensor
 
-    def __getitem__(self, rows: Tensor) -> Projected:
-        return Projected(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
-
-    @property
-    def half_extent(self) -> Tensor:
-        """[M, 2] half size in pixels of the box outside which alpha < 1/255 (StopThePop, B.2)."""
-        tau = 2 * torch.log(self.opacity.detach() / ALPHA_MIN)
-        return (tau.clamp(min=0)[:, None] * self.covariance.detach()[:, [0, 2]]).sqrt()
-
 
 def project(gaussians: Gaussians, camera: Camera, settings: RenderSettings) -> Projected:
-    """The visible splats, front to back; differentiable in the scene and in ``world_to_camera``."""
+    """The visible splats, front to back; differentiable in the scene and in ``world_to_camera``.
+
+    ``camera`` is that of the samples: with sub-pixels, of the finer image.
+    """
     with torch.no_grad():
         pose = camera.world_to_camera.to(gaussians.means)
         z = gaussians.means @ pose[2, :3] + pose[2, 3]
@@ -71,10 +61,9 @@ def project(gaussians: Gaussians, camera: Camera, settings: RenderSettings) -> P
 def _on_image(splats: Projected, camera: Camera) -> Tensor:
     """[M] bool: opaque enough, finite, and the bound overlaps the image."""
     size = splats.mean.new_tensor([camera.width, camera.height])
-    low, high = splats.mean - splats.half_extent, splats.mean + splats.half_extent
-    overlaps = ((high > 0) & (low < size)).all(-1)
-    proper = (splats.determinant > 0) & splats.determinant.isfinite()
-    return overlaps & proper & (splats.opacity >= ALPHA_MIN)
+    extent = splats.footprint.half_extent
+    overlaps = ((splats.mean + extent > 0) & (splats.mean - extent < size)).all(-1)
+    return overlaps & splats.footprint.proper & (splats.footprint.peak >= ALPHA_MIN)
 
 
 def _project_rows(rows: Tensor, gaussians: Gaussians, camera: Camera, settings: RenderSettings) -> Projected:
@@ -87,19 +76,15 @@ def _project_rows(rows: Tensor, gaussians: Gaussians, camera: Camera, settings: 
     axes = pose[:3, :3] @ rotations(gaussians.quats[rows])
 
     factor = projection_jacobian(points, camera) @ (axes * log_scales.exp()[:, None, :])
-    covariance, determinant, mip = _dilate(factor, settings)
-    opacity = gaussians.logit_opacities[rows].sigmoid()
-    if settings.antialias == "mip":
-        opacity = opacity * mip
+    t = None if gaussians.kernel == "gaussian" else 2 / gaussians.betas[rows]
+    ellipses = _ellipses(factor, gaussians.logit_opacities[rows].sigmoid(), t)
 
     flatness = (log_scales.detach().amin(-1, keepdim=True) - log_scales).clamp(min=FLATTEST)
     whitening = flatness.exp()[:, :, None] * axes.transpose(1, 2)
     return Projected(
         index=rows,
         mean=torch.stack([fx * x / z + cx, fy * y / z + cy], -1),
-        covariance=covariance,
-        determinant=determinant,
-        opacity=opacity,
+        footprint=filtered(ellipses, settings),
         color=_colors(means, gaussians.sh[rows], pose, settings),
         z=z,
         whitening=whitening,
@@ -135,19 +120,11 @@ def projection_jacobian(points: Tensor, camera: Camera) -> Tensor:
     return torch.stack([first, second], -2)
 
 
-def _dilate(factor: Tensor, settings: RenderSettings) -> tuple[Tensor, Tensor, Tensor]:
-    """Covariance (a, b, c), its determinant and the mip opacity factor from S0 = B B^T, B [M, 2, 3].
-
-    det S0 is |b1 x b2|^2 and det (S0 + e I) = det S0 + e tr S0 + e^2: sums of non-negative terms,
-    where a c - b^2 would cancel for long thin splats.
-    """
+def _ellipses(factor: Tensor, opacity: Tensor, t: Tensor | None) -> Ellipses:
+    """Covariance S = B B^T of B [M, 2, 3]; det S is |b1 x b2|^2, which does not cancel."""
     b1, b2 = factor.unbind(-2)
-    dilation = DILATION[settings.antialias]
-    a, b, c = (b1 * b1).sum(-1), (b1 * b2).sum(-1), (b2 * b2).sum(-1)
-    undilated = torch.linalg.cross(b1, b2).square().sum(-1)
-    determinant = undilated + dilation * (a + c) + dilation**2
-    mip = (undilated / determinant).clamp(min=MIP_RATIO_MIN).sqrt()
-    return torch.stack([a + dilation, b, c + dilation], -1), determinant, mip
+    covariance = torch.stack([(b1 * b1).sum(-1), (b1 * b2).sum(-1), (b2 * b2).sum(-1)], -1)
+    return Ellipses(covariance, torch.linalg.cross(b1, b2).square().sum(-1), opacity, t)
 
 
 def _colors(means: Tensor, sh: Tensor, pose: Tensor, settings: RenderSettings) -> Tensor:

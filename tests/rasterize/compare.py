@@ -16,6 +16,8 @@ from torch import Tensor
 from splat.cameras import Camera
 from splat.gaussians import Gaussians
 from splat.rasterize import Rendered, RenderSettings
+from splat.rasterize.filter_exact import ExactFootprint
+from splat.rasterize.footprint import Footprint
 from splat.rasterize.reference import BLOCK, pixel_centers
 from splat.rasterize.reference_blend import transmit
 from splat.rasterize.reference_project import Projected, project
@@ -37,32 +39,34 @@ class Band:
 
 def boundary_band(scene: Gaussians, camera: Camera, settings: RenderSettings) -> Band:
     """Pixels where rounding to float32 may decide, found in float64."""
+    side = settings.subpixel
+    view = camera.resized(side * camera.width, side * camera.height)
     with torch.no_grad():
-        splats = project(cast(scene, torch.float64), camera, settings)
-        pixels = torch.zeros(camera.height, camera.width, dtype=torch.bool)
+        splats = project(cast(scene, torch.float64), view, settings)
+        pixels = torch.zeros(view.height, view.width, dtype=torch.bool)
         median = torch.zeros_like(pixels)
-        for y in range(0, camera.height, BLOCK):
-            for x in range(0, camera.width, BLOCK):
-                block = (x, y, min(x + BLOCK, camera.width), min(y + BLOCK, camera.height))
+        for y in range(0, view.height, BLOCK):
+            for x in range(0, view.width, BLOCK):
+                block = (x, y, min(x + BLOCK, view.width), min(y + BLOCK, view.height))
                 part = slice(y, block[3]), slice(x, block[2])
                 close, half = _block_band(splats, block)
                 pixels[part] = close.view(pixels[part].shape)
                 median[part] = half.view(pixels[part].shape)
-        return Band(pixels, median | pixels)
+        pixels, median = (m.view(camera.height, side, camera.width, side) for m in (pixels, median))
+        pixels = pixels.any(3).any(1)
+        return Band(pixels, median.any(3).any(1) | pixels)
 
 
 def _block_band(splats: Projected, block: tuple[int, int, int, int]) -> tuple[Tensor, Tensor]:
     points = pixel_centers(splats.mean, block)
     low, high = points.amin(0) - 1, points.amax(0) + 1
-    extent = splats.half_extent
+    extent = splats.footprint.half_extent
     splats = splats[((splats.mean + extent > low) & (splats.mean - extent < high)).all(-1)]
     if not len(splats.index):
         none = torch.zeros(len(points), dtype=torch.bool)
         return none, none
-    d = points[:, None] - splats.mean
-    a, b, c = (splats.covariance / splats.determinant[:, None]).unbind(-1)
-    power = c * d[..., 0] ** 2 - 2 * b * d[..., 0] * d[..., 1] + a * d[..., 1] ** 2
-    raw = splats.opacity * torch.exp(-0.5 * power)
+    offsets = points[:, None] - splats.mean
+    raw = splats.footprint.alphas(offsets)
     alphas = torch.where(raw >= ALPHA_MIN, raw.clamp(max=ALPHA_MAX), 0.0)
     before = torch.cumprod(1 - alphas, -1) / (1 - alphas)
     reached = before >= TRANSMITTANCE_MIN * (1 - 1e-3)
@@ -71,12 +75,24 @@ def _block_band(splats: Projected, block: tuple[int, int, int, int]) -> tuple[Te
     jumps |= (before / TRANSMITTANCE_MIN - 1).abs() < 1e-3
     # A colour channel within rounding of its clamp at 0 has a gradient or none.
     jumps |= (alphas > 0) & ((splats.color > 0) & (splats.color < 1e-5)).any(-1)
+    jumps |= (alphas > 0) & _undecided(splats.footprint)
+    # Approximate integrals may reach 1/255 just outside the bound, which may or may not cut there.
+    jumps |= (alphas > 0) & (offsets.abs() > splats.footprint.half_extent - 1e-3).any(-1)
     tied = splats.z[1:] - splats.z[:-1] < 2e-6 * splats.z[1:]
     hit = alphas > 0
     swaps = tied & hit[:, 1:] & hit[:, :-1]
     _, after = transmit(alphas)
     half = ((after - 0.5).abs() < 1e-4) & hit
     return (jumps & reached).any(-1) | swaps.any(-1), half.any(-1)
+
+
+def _undecided(footprint: Footprint) -> Tensor:
+    """[M] bool: rounding decides by which form "exact" shows the splat, or along which axis."""
+    if not isinstance(footprint, ExactFootprint):
+        return torch.zeros_like(footprint.peak, dtype=torch.bool)
+    a, b, c = footprint.strip.covariance.unbind(-1)
+    tied = footprint.small & ((a - c).abs() < 1e-5 * a) & (b.abs() > 1e-4 * a)
+    return tied | ((footprint.size - 1).abs() < 1e-4)
 
 
 @dataclass(frozen=True)

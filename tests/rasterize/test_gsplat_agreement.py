@@ -7,6 +7,7 @@ import torch
 
 from splat.gaussians import Antialias
 from splat.rasterize import RenderSettings
+from splat.rasterize.filter_point import PointFootprint
 from splat.rasterize.reference_project import project, rotations
 from splat.rasterize.settings import DILATION
 from splat.sh import eval_sh, sh_basis
@@ -34,8 +35,10 @@ def test_projection(antialias: Antialias) -> None:
         scene.means, *arguments, eps2d=DILATION[antialias], calc_compensations=True
     )
     rows = splats.index
-    a, b, c = splats.covariance.unbind(-1)
-    ours = torch.stack([c, -b, a], -1) / splats.determinant[:, None]
+    point = splats.footprint
+    assert isinstance(point, PointFootprint)
+    a, b, c = point.covariance.unbind(-1)
+    ours = torch.stack([c, -b, a], -1) / point.determinant[:, None]
     assert len(rows) > 100
     assert ((splats.mean < -0.15 * 83) | (splats.mean > 1.15 * 83)).any()
     assert torch.allclose(splats.mean, means[0, rows], atol=1e-10)
@@ -43,9 +46,9 @@ def test_projection(antialias: Antialias) -> None:
     assert torch.allclose(ours, conics[0, rows], atol=1e-9)
     opacity = scene.logit_opacities[rows].sigmoid()
     factor = mip[0, rows] if antialias == "mip" else 1.0
-    assert torch.allclose(splats.opacity, opacity * factor, atol=1e-8)
+    assert torch.allclose(point.opacity, opacity * factor, atol=1e-8)
     # Our bound uses the opacity and is tighter; gsplat rounds 3.33 standard deviations up.
-    assert (splats.half_extent.ceil() <= radii[0, rows] + 1).all()
+    assert (point.half_extent.ceil() <= radii[0, rows] + 1).all()
 
 
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
