@@ -31,13 +31,12 @@ def build_capture(posed: PosedPhotos, options: CaptureOptions) -> Capture:
     photos = usable_photos(posed, options, notes)
     world_to_camera = np.stack([photo.posed.world_to_camera for photo in photos])
     centres = camera_centres(world_to_camera)
+    _check_moves(centres, posed)
     transform = normalising_transform(centres)
     views = [_view(photo, transform, options.max_size) for photo in photos]
     train, test = _split(photos, options)
     points, colors = _usable_points(posed, transform, notes)
     normalised = centres * transform[0, 0] + transform[:3, 3]
-    if np.ptp(centres, axis=0).max() < 1e-12:
-        notes.append("All cameras are in one place, so depth cannot be told.")
     return Capture(
         views=views,
         points=points,
@@ -57,6 +56,20 @@ def build_capture(posed: PosedPhotos, options: CaptureOptions) -> Capture:
             notes=notes,
         ),
     )
+
+
+def _check_moves(centres: NDArray[np.float64], posed: PosedPhotos) -> None:
+    """Depth can only be told from different places.
+
+    Raises:
+        SplatError: all cameras are in one place.
+    """
+    if np.ptp(centres, axis=0).max() < 1e-9 * max(1.0, np.abs(centres).max()):
+        raise SplatError(
+            f"All {len(centres)} cameras of {posed.root} are in one place, so depth cannot be told",
+            expected="photos taken from different places",
+            advice="Check the poses; a camera that only turns on the spot cannot give a 3D scene",
+        )
 
 
 def target_size(lens: Lens, max_size: int | None) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from splat.capture.decode import Header, is_whole, read_header
 from splat.capture.lens import Lens
-from splat.capture.masks import MaskFile, describe_masks, find_masks
+from splat.capture.masks import INVERT, KEEPS_NOTHING, describe_masks, find_masks, share_kept
 from splat.capture.options import CaptureOptions
 from splat.capture.posed import PosedPhoto, PosedPhotos
 from splat.capture.skips import Skips
@@ -114,7 +114,7 @@ def _with_masks(
     for photo in photos:
         name = photo.posed.name
         mask = found.get(name) or photo.posed.mask
-        share = None if mask is None else _share_kept(mask, photo.upright, name, skips)
+        share = None if mask is None else share_kept(mask, photo.upright, name, skips)
         if mask is not None and not share:
             continue
         if share is not None:
@@ -123,22 +123,10 @@ def _with_masks(
     return masked, describe_masks(kept, len(photos))
 
 
-def _share_kept(mask: MaskFile, upright: bool, name: str, skips: Skips) -> float:
-    """Fraction of the photo the mask keeps; 0 (with the photo counted as skipped) if unusable."""
-    try:
-        share = float(mask.read(upright).mean())
-    except SplatError:
-        skips.add(name, "its mask cannot be read")
-        return 0.0
-    if share == 0.0:
-        skips.add(name, "its mask keeps nothing")
-    return share
-
-
 def _too_few(left: int, had: int, posed: PosedPhotos, skips: Skips) -> SplatError:
     why = " ".join(skips.sentences())
     advice = {
-        "its mask keeps nothing": "If black should be kept in the masks, give --invert-masks",
+        KEEPS_NOTHING: INVERT,
         "the file does not exist": f"Put the photos where the capture says they are, below {posed.root}",
     }
     hints = [text for reason, text in advice.items() if reason in skips.reasons]

@@ -149,4 +149,4 @@ def _to_rgb(image: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | 
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         pixels = np.asarray(image.convert("RGBA"))
         return np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3])
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB")), None
+    return np.array(image if image.mode == "RGB" else image.convert("RGB")), None  # a copy may be written to

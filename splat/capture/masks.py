@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from splat.capture.decode import IMAGE_SUFFIXES, decode_grey
 from splat.capture.photos import counted, listed
+from splat.capture.skips import Skips
 from splat.errors import SplatError
+
+KEEPS_NOTHING = "its mask keeps nothing"
+"""Why a photo is left out, and ``INVERT``, what may help."""
+INVERT = "If black should be kept in the masks, give --invert-masks"
 
 _FOLDERS = ("masks", "mask")
 _SUSPICIOUS_LOW, _SUSPICIOUS_HIGH = 0.05, 0.995
@@ -74,6 +79,18 @@ def find_masks(
     return found
 
 
+def share_kept(mask: MaskFile, upright: bool, name: str, skips: Skips) -> float:
+    """Fraction of the photo that its mask keeps; 0, with the photo counted as skipped, if unusable."""
+    try:
+        share = float(mask.read(upright).mean())
+    except SplatError:
+        skips.add(name, "its mask cannot be read")
+        return 0.0
+    if share == 0.0:
+        skips.add(name, KEEPS_NOTHING)
+    return share
+
+
 def describe_masks(kept: dict[str, float], photos: int) -> list[str]:
     """Sentences on how many masks there are, how much they keep, and which look wrong.
 
@@ -93,7 +110,9 @@ def describe_masks(kept: dict[str, float], photos: int) -> list[str]:
         )
     most = [name for name, value in kept.items() if value > _SUSPICIOUS_HIGH]
     if most:
-        lines.append(f"{counted(len(most), 'mask')} keep over 99.5 % of the photo: {listed(most)}.")
+        lines.append(
+            f"{counted(len(most), 'mask')} keep over 99.5 % of the photo: {listed(most)}; is that meant?"
+        )
     return lines
 
 

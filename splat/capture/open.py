@@ -26,6 +26,7 @@ def open_capture(
     options: CaptureOptions,
     cache: Path | None = None,
     progress: Say = print,
+    keep_cache: bool = False,
 ) -> Capture:
     """Read photos and their cameras, finding the cameras first where the source has none.
 
@@ -36,6 +37,8 @@ def open_capture(
         cache: folder for what is slow to make (cameras found, video frames); opening the same source
             with the same cache again is quick. None: a temporary one.
         progress: receives lines for a person.
+        keep_cache: refuse a source that is not the one the cache was filled from, rather than fill it
+            anew; for going back to a run that was made before.
 
     Returns:
         Views sorted by name in the normalised world; photos are decoded only when asked for.
@@ -48,7 +51,8 @@ def open_capture(
     if not source.exists():
         raise SplatError(f"{source} does not exist", expected="a folder of photos, a video or a capture")
     kind = detect_kind(source) if options.kind == "auto" else options.kind
-    return build_capture(_read(source, kind, options, cache, progress), options)
+    _check_file_or_folder(source, kind)
+    return build_capture(_read(source, kind, options, cache, progress, keep_cache), options)
 
 
 def detect_kind(source: Path) -> Kind:
@@ -90,7 +94,16 @@ def _file_kind(source: Path) -> Kind:
     )
 
 
-def _read(source: Path, kind: Kind, options: CaptureOptions, cache: Path | None, say: Say) -> PosedPhotos:
+def _check_file_or_folder(source: Path, kind: Kind) -> None:
+    if kind in ("photos", "colmap") and not source.is_dir():
+        raise SplatError(f"{source} is a file", expected=f"a folder for --kind {kind}")
+    if kind == "video" and source.is_dir():
+        raise SplatError(f"{source} is a folder", expected="a video file for --kind video")
+
+
+def _read(
+    source: Path, kind: Kind, options: CaptureOptions, cache: Path | None, say: Say, keep_cache: bool
+) -> PosedPhotos:
     folder = source if source.is_dir() else source.parent
     if kind == "transforms":
         return read_transforms(source if source.is_file() else source / "transforms.json", options)
@@ -102,10 +115,10 @@ def _read(source: Path, kind: Kind, options: CaptureOptions, cache: Path | None,
     if kind == "video":
         from splat.capture.video import read_video
 
-        return read_video(source, options, cache, say)
+        return read_video(source, options, cache, say, keep_cache)
     from splat.capture.raw import read_raw_photos
 
-    return read_raw_photos(photo_folder(folder), options, cache, say)
+    return read_raw_photos(photo_folder(folder), options, cache, say, keep_cache=keep_cache)
 
 
 def _check_options(options: CaptureOptions) -> None:

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from splat.capture.colmap import read_model
-from splat.capture.masks import MaskFile, find_masks
+from splat.capture.masks import INVERT, KEEPS_NOTHING, MaskFile, find_masks, share_kept
 from splat.capture.options import CaptureOptions
 from splat.capture.photos import Photo, counted, list_photos, readable_photos
 from splat.capture.posed import PosedPhotos
 from splat.capture.sfm import Matching, SfmTask, run_sfm
 from splat.capture.sfm_advice import advise, check_registered
 from splat.capture.sfm_cache import fingerprint, load_record, model_folder, publish
+from splat.capture.skips import Skips
 from splat.errors import SplatError
 
 Say = Callable[[str], None]
@@ -30,25 +31,53 @@ def read_raw_photos(
     say: Say,
     source: str = "photos",
     matching: Matching = "exhaustive",
+    keep_cache: bool = False,
 ) -> PosedPhotos:
     """The photos of a folder with the cameras that structure from motion finds.
 
     Raises:
-        SplatError: there are too few photos, or too few of them overlap.
+        SplatError: there are too few photos, or too few of them overlap; or, with ``keep_cache``, the
+            cache holds the cameras of other photos.
     """
     notes: list[str] = []
     photos = readable_photos(folder, _names(folder), notes)
+    masks = find_masks(folder, [photo.name for photo in photos], options.masks, options.invert_masks)
+    photos = _seen_through_masks(photos, masks, notes)
     if len(photos) < FEWEST:
         left = " ".join(notes)
         raise SplatError(
             f"{folder} has {counted(len(photos), 'photo')} that can be used. {left}".strip(),
             expected=f"at least {FEWEST}, better 20 or more, of the same thing from different places",
+            advice=INVERT if KEEPS_NOTHING in left else "",
         )
-    masks = find_masks(folder, [photo.name for photo in photos], options.masks, options.invert_masks)
+    if cache is not None and keep_cache and model_folder(cache).exists():
+        if load_record(cache, fingerprint(photos, masks, matching)) is None:
+            raise changed_since(folder, model_folder(cache))
     if cache is not None:
         return _solve(folder, photos, masks, cache, say, notes, source, matching)
     with tempfile.TemporaryDirectory(prefix="splat-sfm-") as temporary:
         return _solve(folder, photos, masks, Path(temporary), say, notes, source, matching)
+
+
+def changed_since(source: Path, made: Path) -> SplatError:
+    """The message where what was made from a source in an earlier run no longer belongs to it."""
+    return SplatError(
+        f"{source} is not what {made} was made from: photos or masks were added, removed or changed",
+        expected="the photos, masks and options that the run was begun with",
+        advice="Put them back as they were, or train into another folder (--out)",
+    )
+
+
+def _seen_through_masks(photos: list[Photo], masks: dict[str, MaskFile], notes: list[str]) -> list[Photo]:
+    """The photos without those whose mask keeps nothing or cannot be read, which are counted in ``notes``."""
+    skips = Skips()
+    kept = [
+        photo
+        for photo in photos
+        if photo.name not in masks or share_kept(masks[photo.name], True, photo.name, skips)
+    ]
+    notes += skips.sentences()
+    return kept
 
 
 def _names(folder: Path) -> list[str]:

@@ -6,8 +6,10 @@ its own process it can be stopped at once and its words go to a log file.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +23,7 @@ from splat.capture.photos import Photo
 from splat.capture.sfm_cache import SfmRecord, save_record
 from splat.capture.sfm_prepare import Prepared, prepare_photos
 from splat.errors import SplatError
+from splat.io.atomic import write_error
 
 Matching = Literal["exhaustive", "sequential"]
 Say = Callable[[str], None]
@@ -33,6 +36,9 @@ _FEATURES = (2048, 8192)
 # Up to this many pixels in all, features are also looked for at twice the photo's resolution: three
 # quarters of the time of feature extraction, for features that are placed more exactly.
 _PIXELS_FOR_FINE_FEATURES = 60e6
+
+_LEAST_FREE = 4 << 20
+"""Bytes; a solver that broke down with less free broke down for that."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,8 @@ def _run_worker(task: SfmTask, say: Say) -> dict[str, Any]:
             worker.kill()
             worker.communicate()
     if result is None:
+        if shutil.disk_usage(task.work).free < _LEAST_FREE:
+            raise write_error(task.work, OSError(errno.ENOSPC, "No space left on device"))
         raise SplatError(
             f"The search for the cameras broke down (exit code {code}; {_last_words(task.log)})",
             advice=f"Look into {task.log}; if memory ran out, use fewer or smaller photos",

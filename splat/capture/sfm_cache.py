@@ -58,10 +58,10 @@ def fingerprint(photos: list[Photo], masks: dict[str, MaskFile], matching: str) 
     """Hash of the photos' names, sizes and samples of their bytes, the masks and the settings."""
     digest = hashlib.sha256(f"splat sfm {VERSION} {matching}".encode())
     for photo in photos:
-        digest.update(f"\n{photo.name} {_sample(photo.path)}".encode("utf-8", "surrogateescape"))
+        digest.update(f"\n{photo.name} {sample(photo.path)}".encode("utf-8", "surrogateescape"))
         mask = masks.get(photo.name)
         if mask is not None:
-            digest.update(f" mask {mask.inverted} {_sample(mask.path)}".encode())
+            digest.update(f" mask {mask.inverted} {sample(mask.path)}".encode())
     return digest.hexdigest()
 
 
@@ -107,7 +107,7 @@ def publish(cache: Path, mark: str) -> Iterator[Path]:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _sample(path: Path) -> str:
+def sample(path: Path) -> str:
     """Size and hash of a file's beginning and end: quick, and copies of a file are alike."""
     with open(path, "rb") as file:
         size = file.seek(0, 2)

@@ -26,6 +26,7 @@ OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 _POINT_FILES = ("sparse_pc.ply", "points3D.ply", "points3d.ply")
 _PINHOLE = ("PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE")
 _RADIAL = ("OPENCV", "SIMPLE_RADIAL", "RADIAL", "FULL_OPENCV")
+_COEFFICIENTS = ("k1", "k2", "k3", "k4", "p1", "p2")
 
 
 def read_transforms(path: Path, options: CaptureOptions) -> PosedPhotos:
@@ -65,10 +66,15 @@ def read_document(path: Path) -> dict[str, Any]:
     Raises:
         SplatError: it is not.
     """
+    if not path.is_file():
+        raise SplatError(f"{path} does not exist", expected="a JSON file with cameras, and its photos")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise SplatError(f"{path} cannot be read as JSON ({error})") from error
+        raise SplatError(
+            f"{path} cannot be read as JSON ({error})",
+            advice="It was cut short or edited wrongly, or is another kind of file: copy or export it again",
+        ) from error
     frames = document.get("frames") if isinstance(document, dict) else None
     if not isinstance(frames, list) or not frames:
         raise SplatError(f"{path} has no frames", expected="a list of them, each with file_path")
@@ -144,22 +150,21 @@ def _nearest_rotation(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _lens(settings: dict[str, Any], file: Path, where: str) -> Lens:
     width, height = _size(settings, file, where)
-    fx = _focal(settings, "fl_x", ("camera_angle_x", "x_fov"), width)
-    fy = _focal(settings, "fl_y", ("camera_angle_y", "y_fov"), height)
+    fx = _focal(settings, "fl_x", ("camera_angle_x", "x_fov"), width, where)
+    fy = _focal(settings, "fl_y", ("camera_angle_y", "y_fov"), height, where)
     # A field of view along one axis means square pixels; fl_y alone wins over a missing fl_x.
     fx, fy = fx or fy, fy if fy and "fl_y" in settings else fx or fy
     if not fx or not fy:
         raise SplatError(f"{where} has no focal length", expected="fl_x (pixels) or camera_angle_x (radians)")
-    center = float(settings.get("cx", width / 2)), float(settings.get("cy", height / 2))
-    numbers = (fx, fy, *center, *(_coefficients(settings)))
-    if not all(math.isfinite(number) for number in numbers):
-        raise SplatError(f"{where} has NaN or infinite intrinsics", expected="finite numbers")
+    if fx < 0 or fy < 0:
+        raise SplatError(f"{where} has focal lengths {fx:g} and {fy:g}", expected="more than 0 pixels")
+    center = _number(settings, "cx", where, width / 2), _number(settings, "cy", where, height / 2)
     return _model(settings, width, height, (fx, fy, *center), where)
 
 
 def _model(settings: dict[str, Any], width: int, height: int, pixels: tuple[float, ...], where: str) -> Lens:
     name = str(settings.get("camera_model", "OPENCV")).upper()
-    k1, k2, k3, k4, p1, p2 = _coefficients(settings)
+    k1, k2, k3, k4, p1, p2 = (_number(settings, key, where, 0.0) for key in _COEFFICIENTS)
     if name == "OPENCV_FISHEYE" or settings.get("is_fisheye"):
         return Lens("OPENCV_FISHEYE", width, height, (*pixels, k1, k2, k3, k4))
     if name in _PINHOLE:
@@ -172,24 +177,45 @@ def _model(settings: dict[str, Any], width: int, height: int, pixels: tuple[floa
     return Lens("OPENCV", width, height, (*pixels, k1, k2, p1, p2))
 
 
-def _coefficients(settings: dict[str, Any]) -> tuple[float, ...]:
-    return tuple(float(settings.get(key) or 0.0) for key in ("k1", "k2", "k3", "k4", "p1", "p2"))
+def _number(settings: dict[str, Any], key: str, where: str, default: float) -> float:
+    """A number of the file, ``default`` where it has none.
+
+    Raises:
+        SplatError: what is there is no finite number.
+    """
+    value = settings.get(key)
+    if value is None:
+        return default
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise SplatError(f"{where} has {key} = {value!r}", expected="a finite number")
+    return number
 
 
-def _focal(settings: dict[str, Any], key: str, angles: tuple[str, ...], side: int) -> float:
+def _focal(settings: dict[str, Any], key: str, angles: tuple[str, ...], side: int, where: str) -> float:
+    """Pixels, from the focal length or a field of view; 0 where the file has neither."""
     if settings.get(key) is not None:
-        return float(settings[key])
+        return _number(settings, key, where, 0.0)
     for name in angles:
         if settings.get(name) is not None:
-            angle = float(settings[name])
-            return 0.5 * side / math.tan(0.5 * (math.radians(angle) if name.endswith("fov") else angle))
+            angle = _number(settings, name, where, 0.0)
+            angle = math.radians(angle) if name.endswith("fov") else angle
+            if not 0 < angle < math.pi:
+                raise SplatError(f"{where} has {name} = {settings[name]!r}", expected="0 to 180 degrees")
+            return 0.5 * side / math.tan(0.5 * angle)
     return 0.0
 
 
 def _size(settings: dict[str, Any], file: Path, where: str) -> tuple[int, int]:
     width, height = settings.get("w"), settings.get("h")
     if width and height:
-        return int(width), int(height)
+        size = int(_number(settings, "w", where, 0.0)), int(_number(settings, "h", where, 0.0))
+        if min(size) < 1:
+            raise SplatError(f"{where} has size {width} x {height}", expected="pixels, 1 or more")
+        return size
     try:
         return read_header(file).size()
     except SplatError as error:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from splat.capture.options import CaptureOptions
 from splat.capture.photos import counted
 from splat.capture.posed import PosedPhotos
-from splat.capture.raw import FEWEST, read_raw_photos
+from splat.capture.raw import FEWEST, changed_since, read_raw_photos
+from splat.capture.sfm_cache import sample
 from splat.errors import SplatError
 from splat.io.atomic import write_error
 
@@ -42,20 +43,25 @@ class Frame:
     pixels: NDArray[np.uint8]
 
 
-def read_video(source: Path, options: CaptureOptions, cache: Path | None, say: Say) -> PosedPhotos:
+def read_video(
+    source: Path, options: CaptureOptions, cache: Path | None, say: Say, keep_cache: bool = False
+) -> PosedPhotos:
     """Take frames out of a video, then find their cameras (neighbours in time are matched).
 
     Raises:
-        SplatError: the video cannot be decoded, or its frames do not overlap or do not move.
+        SplatError: the video cannot be decoded, or its frames do not overlap or do not move; or, with
+            ``keep_cache``, the cache is of another video.
     """
     # Frames are read again during training, so without a cache the temporary folder stays.
     place = cache if cache is not None else Path(tempfile.mkdtemp(prefix="splat-video-"))
-    folder, note = extract_frames(source, options.video_frames, place, say)
-    posed = read_raw_photos(folder, options, place, say, "video", "sequential")
+    folder, note = extract_frames(source, options.video_frames, place, say, keep_cache)
+    posed = read_raw_photos(folder, options, place, say, "video", "sequential", keep_cache)
     return replace(posed, notes=[note, *posed.notes])
 
 
-def extract_frames(source: Path, most: int, cache: Path, say: Say) -> tuple[Path, str]:
+def extract_frames(
+    source: Path, most: int, cache: Path, say: Say, keep_cache: bool = False
+) -> tuple[Path, str]:
     """Write the chosen frames to ``cache/frames``, all or none, and say how many were chosen.
 
     Raises:
@@ -69,6 +75,8 @@ def extract_frames(source: Path, most: int, cache: Path, say: Say) -> tuple[Path
             return folder, known["note"]
     except (OSError, ValueError, KeyError, TypeError):
         pass
+    if keep_cache and folder.exists():
+        raise changed_since(source, folder)
     say(f"Choosing the sharpest frames of {source}")
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -200,6 +208,4 @@ def _small_grey(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def _fingerprint(source: Path, most: int) -> str:
-    state = source.stat()
-    text = f"frames 1 {source.name} {state.st_size} {state.st_mtime_ns} {most}"
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(f"frames 2 {sample(source)} {most}".encode()).hexdigest()

@@ -138,3 +138,15 @@ def test_suspicious_masks_are_warned_of(tmp_path: Path) -> None:
     notes = " ".join(read(tmp_path).summary.notes)
     assert "1 mask keep under 5 % of the photo (images/001.png)" in notes
     assert "1 mask keep over 99.5 % of the photo: images/002.png" in notes
+
+
+def test_masks_that_keep_nothing_are_said_before_cameras_are_looked_for(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
+    for i in range(4):
+        save(tmp_path / f"images/{i}.png", noise)
+        save(tmp_path / f"masks/{i}.png", LEFT * 0)
+    (tmp_path / "masks/3.png").write_bytes(b"no image")
+    words = r"0 photos that can be used.*3 photos skipped \(its mask keeps nothing\).*--invert-masks"
+    with pytest.raises(SplatError, match=words) as error:
+        read(tmp_path)
+    assert "1 photo skipped (its mask cannot be read): 3.png" in str(error.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -196,3 +197,20 @@ def test_what_a_source_is(tmp_path: Path) -> None:
 def test_options_that_cannot_work(tmp_path: Path, options: CaptureOptions) -> None:
     with pytest.raises(SplatError, match="--"):
         open_capture(tmp_path, options, progress=lambda _: None)
+
+
+@pytest.mark.parametrize("kind", ["photos", "colmap"])
+def test_a_file_where_a_folder_is_needed(tmp_path: Path, kind: Literal["photos", "colmap"]) -> None:
+    save(tmp_path / "1.png", gradient())
+    with pytest.raises(SplatError, match=f"1.png is a file.*a folder for --kind {kind}"):
+        open_capture(tmp_path / "1.png", CaptureOptions(kind=kind), progress=lambda _: None)
+
+
+def test_a_folder_where_a_video_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(SplatError, match="is a folder.*a video file"):
+        open_capture(tmp_path, CaptureOptions(kind="video"), progress=lambda _: None)
+
+
+def test_pixels_may_be_written_to(tmp_path: Path) -> None:
+    save(tmp_path / "1.png", gradient())
+    assert decode(tmp_path / "1.png")[0].flags.writeable

@@ -120,6 +120,31 @@ def test_cache_of_other_photos_is_not_used(
     assert not list(cache.glob("working-*"))
 
 
+def test_cameras_of_a_run_are_not_replaced_by_those_of_other_photos(
+    solved: tuple[Path, Path, Capture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, cache, before = solved
+    monkeypatch.setattr("splat.capture.raw.run_sfm", lambda *_: pytest.fail("solved again"))
+    for name in NAMES[:-1]:
+        save(tmp_path / name, np.asarray(Image.open(photos / name)))
+    with pytest.raises(SplatError, match="added, removed or changed.*--out"):
+        open_capture(tmp_path, CaptureOptions(), cache, quiet, keep_cache=True)
+    again = open_capture(photos, CaptureOptions(), cache, quiet, keep_cache=True)
+    assert len(again.views) == len(before.views)
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The solver dies of it without saying so."""
+    write_room(tmp_path / "photos", NAMES[:3])
+    monkeypatch.setattr("splat.capture.sfm.sys.executable", "false")
+    with pytest.raises(SplatError, match="broke down.*sfm.log"):
+        open_capture(tmp_path / "photos", CaptureOptions(), tmp_path / "cache", quiet)
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr("splat.capture.sfm.shutil.disk_usage", lambda path: usage)
+    with pytest.raises(SplatError, match="disk is full"):
+        open_capture(tmp_path / "photos", CaptureOptions(), tmp_path / "cache", quiet)
+
+
 def test_photos_without_overlap_are_an_error(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     for i in range(3):

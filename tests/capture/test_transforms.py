@@ -155,7 +155,14 @@ def test_nan_poses_are_counted(tmp_path: Path) -> None:
     [
         ({"camera_model": "EQUIRECTANGULAR"}, "camera_model EQUIRECTANGULAR"),
         ({"fl_x": None, "fl_y": None}, "no focal length"),
-        ({"fl_x": float("nan")}, "NaN or infinite intrinsics"),
+        ({"fl_x": float("nan")}, "frame 0 has fl_x = nan"),
+        ({"fl_x": "wide"}, "frame 0 has fl_x = 'wide'"),
+        ({"fl_x": -50.0, "fl_y": -50.0}, "focal lengths -50 and -50"),
+        ({"fl_x": None, "fl_y": None, "camera_angle_x": 4.0}, "camera_angle_x = 4.0"),
+        ({"w": "wide"}, "frame 0 has w = 'wide'"),
+        ({"h": -64}, "frame 0 has size 96 x -64"),
+        ({"cx": [1]}, "frame 0 has cx"),
+        ({"k1": "x"}, "frame 0 has k1 = 'x'"),
         ({"frames": []}, "has no frames"),
         ({"frames": [{"transform_matrix": []}]}, "has no file_path"),
         ({"k1": -30.0}, "distorts too much"),
@@ -172,6 +179,28 @@ def test_broken_json_is_named(tmp_path: Path) -> None:
     write_transforms(tmp_path)
     (tmp_path / "transforms.json").write_text('{"frames": [')
     with pytest.raises(SplatError, match="cannot be read as JSON"):
+        open_capture(tmp_path, OPTIONS, progress=quiet)
+
+
+def test_missing_json_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SplatError, match="transforms.json does not exist"):
+        open_capture(tmp_path, CaptureOptions(kind="transforms"), progress=quiet)
+
+
+def test_left_out_principal_point_is_the_middle(tmp_path: Path) -> None:
+    document = write_transforms(tmp_path)
+    rewrite(tmp_path, document | {"cx": None, "cy": None})
+    camera = open_capture(tmp_path, OPTIONS, progress=quiet).views[0].camera
+    assert camera.principal_point == (48.0, 32.0)
+
+
+def test_cameras_in_one_place_are_an_error(tmp_path: Path) -> None:
+    document = write_transforms(tmp_path)
+    for frame in document["frames"]:
+        for row, value in enumerate((5.0, 1.0, -2.0)):
+            frame["transform_matrix"][row][3] = value
+    rewrite(tmp_path, document)
+    with pytest.raises(SplatError, match="All 6 cameras.*in one place.*different places"):
         open_capture(tmp_path, OPTIONS, progress=quiet)
 
 

@@ -74,6 +74,9 @@ def test_frames_are_extracted_once(tmp_path: Path) -> None:
     assert not said
     extract_frames(tmp_path / "pan.avi", 5, tmp_path / "cache", said.append)
     assert len(list(folder.glob("*.jpg"))) == 5
+    with pytest.raises(SplatError, match="added, removed or changed"):
+        extract_frames(tmp_path / "pan.avi", 7, tmp_path / "cache", said.append, keep_cache=True)
+    assert len(list(folder.glob("*.jpg"))) == 5
     assert not list((tmp_path / "cache").glob("working-*"))
 
 
