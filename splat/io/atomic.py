@@ -13,6 +13,7 @@ from splat.errors import SplatError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST}
 
 
 @contextmanager
@@ -78,6 +79,11 @@ def write_error(path: Path, error: OSError) -> SplatError:
         return SplatError(
             f"{path} cannot be written ({error.strerror})",
             advice=f"Choose a folder that you may write to. {kept}",
+        )
+    if error.errno in _IN_THE_WAY:
+        return SplatError(
+            f"{path} cannot be written: a file lies where a folder must be ({error.strerror})",
+            advice=f"Choose another place. {kept}",
         )
     return SplatError(f"{path} could not be written: {error.strerror or error}", advice=kept)
 

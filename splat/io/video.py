@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splat.errors import SplatError
-from splat.io.atomic import atomic_path
+from splat.io.atomic import atomic_path, write_error
 
 _CODEC = "mp4v"
 
@@ -41,6 +43,7 @@ class VideoWriter:
 
         self._stack = ExitStack()
         self._temporary = self._stack.enter_context(atomic_path(self.path, self._overwrite))
+        self._probe()
         code = cv2.VideoWriter.fourcc(*_CODEC)
         self._writer = cv2.VideoWriter(str(self._temporary), code, self.fps, self.size)
         if not self._writer.isOpened():
@@ -52,10 +55,20 @@ class VideoWriter:
             raise error
         return self
 
+    def _probe(self) -> None:
+        """Let a folder that cannot be written be said as such, not as a missing encoder."""
+        try:
+            self._temporary.write_bytes(b"")
+        except OSError as error:
+            self._close(error)  # raises the message for it
+            raise
+
     def add(self, frame: NDArray[np.uint8]) -> None:
         """Append one frame, [height, width, 3] uint8 RGB."""
         if frame.shape != (self.size[1], self.size[0], 3):
             raise ValueError(f"frame is {frame.shape}, the video {self.size[0]}x{self.size[1]}")
+        if shutil.disk_usage(self._temporary.parent).free < frame.nbytes:  # the encoder would not say
+            raise write_error(self.path, OSError(errno.ENOSPC, "No space left on device"))
         self._writer.write(np.ascontiguousarray(frame[:, :, ::-1]))
         self._frames += 1
 

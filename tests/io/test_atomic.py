@@ -85,5 +85,5 @@ def test_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
-    with pytest.raises(SplatError, match="could not be written"):
+    with pytest.raises(SplatError, match="a file lies where a folder must be"):
         write_bytes(tmp_path / "a" / "b.bin", b"x")

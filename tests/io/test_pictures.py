@@ -86,3 +86,23 @@ def test_missing_encoder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SplatError, match="encoder.*folder"), VideoWriter(tmp_path / "a.mp4", 60, 40, fps=10):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_video_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr("splat.io.video.shutil.disk_usage", lambda path: usage)
+    with (
+        pytest.raises(SplatError, match="disk is full"),
+        VideoWriter(tmp_path / "a.mp4", 60, 40, 10) as video,
+    ):
+        video.add(gradient())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_video_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path, data: bytes) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_bytes", forbidden)
+    with pytest.raises(SplatError, match="may write to"), VideoWriter(tmp_path / "a.mp4", 60, 40, 10):
+        pass
