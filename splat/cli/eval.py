@@ -44,6 +44,8 @@ class Eval:
         from splat.fit.run import RunFolder
         from splat.rasterize import RenderSettings
 
+        if self.save is not None and self.save.exists() and not self.save.is_dir():
+            raise SplatError(f"--save is {self.save}, which is a file", expected="a folder")
         run = RunFolder.open(self.folder)
         scene = read_scene(self.folder)
         capture = reopen_capture(run, self.source, say=_to_stderr)
@@ -52,9 +54,7 @@ class Eval:
             raise SplatError(
                 f"{self.folder} has no {self.split} photos", advice="Score the others: --split train"
             )
-        settings = RenderSettings(
-            scene.kernel, scene.antialias, background=capture.background or (0.0, 0.0, 0.0)
-        )
+        settings = RenderSettings(scene.antialias, background=capture.background or (0.0, 0.0, 0.0))
         normalised = to_capture_world(scene, capture)
         self._show(evaluate(normalised, capture, indices, settings, self.save))
         return 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,17 +52,18 @@ class Fit:
         """Fit; returns the exit code: 0, or 130 if it was stopped early."""
         from splat.cli.fit_summary import show_capture, show_result
         from splat.cli.progress import open_display
-        from splat.cli.run_capture import to_capture_world
+        from splat.cli.run_capture import describe_capture, to_capture_world
 
         console = Console(highlight=False)
         run = self._open_run()
         with ExitStack() as stack:
-            with open_display(console) as display:
+            with open_display(console) as display, _keeping(run, display):
                 display.say(f"{self.source} -> {run.path}")
-                capture = self._open_capture(run, display)
+                capture, options = self._open_capture(run, display)
                 show_capture(capture, display.say)
                 live = stack.enter_context(watch(capture, display.say)) if self.view else None
-                result = self._train(capture, run, display, live)
+                about = describe_capture(self.source, options, capture)
+                result = self._train(capture, run, display, live, about)
             self._report(run, console)
             show_result(result, run, console)
             if live is not None:
@@ -91,12 +93,26 @@ class Fit:
                 "--resume and --overwrite were both given", expected="one of them: continue, or start again"
             )
         if self.fit.resume:
-            return RunFolder.open(self.folder())
+            return self._open_broken_run()
         return RunFolder.create(self.folder(), self.overwrite)
 
-    def _open_capture(self, run: RunFolder, display: Display) -> Capture:
+    def _open_broken_run(self) -> RunFolder:
+        from splat.fit.run import RunFolder
+
+        run = RunFolder(self.folder())
+        if not run.holds_checkpoint():
+            again = "with --overwrite in place of --resume" if run.holds_training() else "without --resume"
+            raise SplatError(
+                f"{run.path} holds no checkpoint to resume from",
+                expected="the folder of a fit that had begun to train",
+                advice=f"Give the same command {again}; cameras that were found are used again",
+            )
+        return run
+
+    def _open_capture(self, run: RunFolder, display: Display) -> tuple[Capture, CaptureOptions]:
+        """The capture, and the options that it was opened with."""
         from splat.capture import open_capture
-        from splat.cli.run_capture import record_capture, recorded_options
+        from splat.cli.run_capture import recorded_options
         from splat.fit.machine import detect
         from splat.fit.presets import long_side
 
@@ -105,17 +121,23 @@ class Fit:
             options = recorded_options(run)
         elif options.max_size is None:
             options = replace(options, max_size=long_side(self.fit.preset, detect()))
-        capture = open_capture(self.source, options, cache=run.sfm, progress=display.say)
-        if not self.fit.resume:
-            record_capture(run, self.source, options, capture)
-        return capture
+        resume = self.fit.resume
+        capture = open_capture(self.source, options, cache=run.sfm, progress=display.say, keep_cache=resume)
+        return capture, options
 
-    def _train(self, capture: Capture, run: RunFolder, display: Display, live: LiveView | None) -> FitResult:
+    def _train(
+        self,
+        capture: Capture,
+        run: RunFolder,
+        display: Display,
+        live: LiveView | None,
+        about: dict[str, object],
+    ) -> FitResult:
         from splat.fit.progress import FitHooks
         from splat.fit.trainer import fit
 
         hooks = FitHooks(on_progress=display.update)
-        return fit(capture, run, self.fit, hooks if live is None else watched(hooks, live))
+        return fit(capture, run, self.fit, hooks if live is None else watched(hooks, live), about)
 
     def _report(self, run: RunFolder, console: Console) -> None:
         """The report is made last; if it fails, the scene is there all the same."""
@@ -125,3 +147,14 @@ class Fit:
             write_report(run)
         except SplatError as error:
             console.print(f"The report could not be written: {error}", markup=False)
+
+
+@contextmanager
+def _keeping(run: RunFolder, display: Display) -> Iterator[None]:
+    """Say what is kept where Ctrl-C ends a fit that cannot end well."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if run.holds_checkpoint():
+            display.say(f"What was trained is kept in {run.path}; the same command with --resume goes on.")
+        raise

@@ -110,9 +110,7 @@ class Render:
         colors = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
         background = colors.get(self.background) or trained_background(self.scene)
         near = RenderSettings.near / known.scale if known is not None else near_limit(gaussians)
-        return RenderSettings(
-            gaussians.kernel, gaussians.antialias, background=background, near=near, geometry=self.depth
-        )
+        return RenderSettings(gaussians.antialias, background=background, near=near, geometry=self.depth)
 
 
 def _render_all(

@@ -10,25 +10,21 @@ from typing import Any
 import torch
 
 from splat.capture import CaptureOptions, open_capture
+from splat.capture.photos import counted, listed
 from splat.capture.types import Capture
 from splat.errors import SplatError
 from splat.fit.run import RunFolder
 from splat.gaussians import Gaussians
 
 
-def record_capture(run: RunFolder, source: Path, options: CaptureOptions, capture: Capture) -> None:
-    """Begin a run's config.json: where the photos are, how they are read and what is behind them.
-
-    Raises:
-        SplatError: the file cannot be written.
-    """
+def describe_capture(source: Path, options: CaptureOptions, capture: Capture) -> dict[str, object]:
+    """For a run's config.json: where the photos are, how they are read and what is behind them."""
     values = {
         name: str(value.resolve()) if isinstance(value, Path) else value
         for name, value in asdict(options).items()
     }
     background = None if capture.background is None else list(capture.background)
-    content = {"source": str(source.resolve()), "capture": values, "background": background}
-    run.write_json(run.config, content)
+    return {"source": str(source.resolve()), "capture": values, "background": background}
 
 
 def recorded_source(run: RunFolder) -> Path:
@@ -77,7 +73,21 @@ def reopen_capture(run: RunFolder, source: Path | None, say: Callable[[str], Non
             f"{place}, where the photos of {run.path} were, does not exist",
             advice="If they have moved, name them with --source",
         )
-    return open_capture(place, recorded_options(run), cache=run.sfm, progress=say)
+    capture = open_capture(place, recorded_options(run), cache=run.sfm, progress=say, keep_cache=True)
+    _check_same_photos(run, place, capture)
+    return capture
+
+
+def _check_same_photos(run: RunFolder, place: Path, capture: Capture) -> None:
+    """Scores on photos that the run does not know would mean nothing."""
+    known = {view["name"] for view in run.read_json(run.cameras)["views"]}
+    strange = [view.name for view in capture.views if view.name not in known]
+    if strange:
+        raise SplatError(
+            f"{place} holds {counted(len(strange), 'photo')} that {run.path} was not made from: "
+            f"{listed(strange)}",
+            expected="the photos of the fit",
+        )
 
 
 def to_capture_world(scene: Gaussians, capture: Capture) -> Gaussians:

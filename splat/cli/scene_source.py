@@ -63,7 +63,7 @@ def find_splat(path: Path) -> Path:
         raise SplatError(
             f"{path} holds no {_SPLAT}",
             expected="a run folder made by `splat fit`, or a splat file",
-            advice="If the fit was broken off, continue it with: splat fit SOURCE --out RUN --resume",
+            advice=f"If a fit into it was broken off, continue it: splat fit PHOTOS --out {path} --resume",
         )
     return path / _SPLAT
 

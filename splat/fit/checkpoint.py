@@ -102,7 +102,10 @@ def load_last(folder: Path) -> Loaded:
             f"every checkpoint in {folder} is damaged: {', '.join(passed)}",
             advice="Train again with --overwrite",
         )
-    raise SplatError(f"{folder} holds no checkpoint", advice="Train from the start, without --resume")
+    raise SplatError(
+        f"{folder} holds no checkpoint: nothing was trained yet",
+        advice="Give the same command without --resume; cameras that were found are used again",
+    )
 
 
 def numbered(folder: Path) -> list[Path]:

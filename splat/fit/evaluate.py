@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from splat.capture.types import Capture
-from splat.errors import SplatError
 from splat.fit.engine import choose_engine
 from splat.fit.losses import psnr
 from splat.fit.photos import Photo, PhotoStore
@@ -118,13 +116,6 @@ def _save(folder: Path, stem: str, render: Tensor, photo: Photo) -> None:
 
 
 def _write_png(path: Path, image: Tensor) -> None:
-    from PIL import Image
+    from splat.io.image import write_image
 
-    pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.ascontiguousarray(pixels)).save(path)
-    except OSError as error:
-        raise SplatError(
-            f"{path} cannot be written ({error.strerror or error})", advice="Free some disk space"
-        ) from error
+    write_image(path, (image.clamp(0, 1) * 255).round().to(torch.uint8).numpy())

@@ -64,8 +64,9 @@ def plan_memory(
     if room < FEWEST * each:
         least = resident_gib + (4 * FRAME_FLOATS * pixels + FEWEST * each) / GIB
         raise SplatError(
-            f"--max-memory {limit_gib:.2f} GiB is too little",
+            f"{limit_gib:.2f} GiB of memory (--max-memory, or 80% of what is free) is too little",
             expected=f"at least {least + 0.05:.2f} GiB for this capture",
+            advice="Give smaller photos (--max-size), close other programs or raise --max-memory",
         )
     photos = photo_bytes
     if photos + budget * each > room:

@@ -12,6 +12,8 @@ from splat.gaussians import Antialias
 Preset = Literal["preview", "default", "quality"]
 StrategyName = Literal["adc", "mcmc"]
 
+LARGEST_SEED = 2**32 - 1
+
 
 @dataclass(frozen=True)
 class FitOptions:
@@ -53,6 +55,8 @@ class FitOptions:
         _require_whole("--eval-every", self.eval_every, 0)
         _require_whole("--checkpoint-every", self.checkpoint_every, 0)
         _require_whole("--seed", self.seed, 0)
+        if self.seed > LARGEST_SEED:
+            raise SplatError(f"--seed is {self.seed}", expected=f"at most {LARGEST_SEED}")
         _require_positive("--max-memory", self.max_memory)
         _require_positive("--max-seconds", self.max_seconds)
         if self.sh_degree not in (0, 1, 2, 3):

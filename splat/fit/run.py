@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from splat.errors import SplatError
+from splat.fit.checkpoint import numbered
+from splat.io.atomic import write_error
 
 
 class RunFolder:
@@ -38,8 +40,8 @@ class RunFolder:
 
         Args:
             path: the folder; parents are made.
-            overwrite: use a folder that holds a finished or broken run; its checkpoints, log and
-                scores are removed (its structure-from-motion cache stays).
+            overwrite: accept a folder that holds a finished or broken run. What it left stays until
+                ``clear``, so that a new run that cannot even begin costs nothing.
 
         Raises:
             SplatError: the folder holds a run already, is not a folder, or cannot be written to.
@@ -55,10 +57,8 @@ class RunFolder:
         try:
             run.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _write_error(run.path, error) from error
+            raise write_error(run.path, error) from error
         run.probe()
-        if overwrite:
-            run._clear()
         return run
 
     @classmethod
@@ -77,8 +77,28 @@ class RunFolder:
 
     def holds_training(self) -> bool:
         """True when training has left something here that must not be lost unasked."""
-        has_checkpoint = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
-        return self.splat.exists() or self.metrics.exists() or self.log.exists() or has_checkpoint
+        return self.splat.exists() or self.metrics.exists() or self.holds_checkpoint()
+
+    def holds_checkpoint(self) -> bool:
+        """True when there is a checkpoint to resume from (whole or not)."""
+        return bool(numbered(self.checkpoints))
+
+    def clear(self) -> None:
+        """Remove what an earlier run left; its structure-from-motion cache stays.
+
+        Raises:
+            SplatError: a file cannot be removed.
+        """
+        import shutil
+
+        try:
+            for folder in (self.checkpoints, self.renders):
+                if folder.exists():
+                    shutil.rmtree(folder)
+            for file in (self.splat, self.metrics, self.per_view, self.cameras, self.log, self.report):
+                file.unlink(missing_ok=True)
+        except OSError as error:
+            raise write_error(self.path, error) from error
 
     def probe(self) -> None:
         """Write and remove a small file.
@@ -93,7 +113,7 @@ class RunFolder:
             finally:
                 probe.unlink(missing_ok=True)
         except OSError as error:
-            raise _write_error(self.path, error) from error
+            raise write_error(self.path, error) from error
 
     def write_json(self, path: Path, value: object) -> None:
         """Write ``value`` as JSON, whole or not at all.
@@ -111,7 +131,7 @@ class RunFolder:
             finally:
                 temporary.unlink(missing_ok=True)
         except OSError as error:
-            raise _write_error(path, error) from error
+            raise write_error(path, error) from error
 
     def read_json(self, path: Path) -> Any:
         """Read a JSON file of the run.
@@ -124,15 +144,11 @@ class RunFolder:
         except FileNotFoundError as error:
             raise SplatError(f"{path} is missing", advice="Was the run finished?") from error
         except (OSError, ValueError) as error:
-            raise SplatError(f"{path} cannot be read as JSON ({error})") from error
-
-    def _clear(self) -> None:
-        import shutil
-
-        for file in (self.splat, self.metrics, self.per_view, self.log, self.report):
-            file.unlink(missing_ok=True)
-        for folder in (self.checkpoints, self.renders):
-            shutil.rmtree(folder, ignore_errors=True)
+            raise SplatError(
+                f"{path} cannot be read as JSON ({error})",
+                expected="the file as `splat fit` wrote it",
+                advice="Put it back if you have a copy, or train again with --overwrite",
+            ) from error
 
 
 def _write_durably(path: Path, data: bytes) -> None:
@@ -140,10 +156,3 @@ def _write_durably(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _write_error(path: Path, error: OSError) -> SplatError:
-    return SplatError(
-        f"{path} cannot be written ({error.strerror or error})",
-        advice="Free some disk space, or choose a folder that you may write to",
-    )

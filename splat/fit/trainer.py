@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 from splat import __version__
@@ -29,8 +30,16 @@ from splat.fit.strategies import make_strategy
 PLAIN = "the native core is not built: training in plain PyTorch, some fifty times slower"
 
 
-def fit(capture: Capture, run: RunFolder, options: FitOptions, hooks: FitHooks | None = None) -> FitResult:
+def fit(
+    capture: Capture,
+    run: RunFolder,
+    options: FitOptions,
+    hooks: FitHooks | None = None,
+    about: Mapping[str, object] | None = None,
+) -> FitResult:
     """Train a scene on a capture and fill the run folder.
+
+    What an earlier run left in the folder is removed once nothing stands in the way of this one.
 
     Same seed, machine and threads: same bits, also when the run was stopped or killed and resumed.
     (With ``max_seconds`` the number of iterations is planned once from the measured speed and then
@@ -41,6 +50,7 @@ def fit(capture: Capture, run: RunFolder, options: FitOptions, hooks: FitHooks |
         run: where results, log and checkpoints go.
         options: what was asked for.
         hooks: progress, live scene, and a way to stop.
+        about: what config.json is to say besides the options and the plan (where the photos are, say).
 
     Returns:
         The scene in the original world and how training ended.
@@ -69,7 +79,9 @@ def fit(capture: Capture, run: RunFolder, options: FitOptions, hooks: FitHooks |
         else:
             optimisation = _continue(capture, saved, photos, engine)
         check_disk(run, optimisation.plan)
-        _write_config(run, options, optimisation.plan)
+        if saved is None:
+            run.clear()
+        _write_config(run, options, optimisation.plan, about or {} if saved is None else None)
         session = Session(optimisation, run, options, hooks, saved, notes)
         ending = session.train()
         return _finish(session, run, ending)
@@ -138,11 +150,14 @@ def _continue(capture: Capture, saved: Saved, photos: PhotoStore, engine: Engine
     return optimisation
 
 
-def _write_config(run: RunFolder, options: FitOptions, plan: Plan) -> None:
-    """Add the options of training and what they were resolved to; keep what others wrote."""
-    config = run.read_json(run.config) if run.config.exists() else {}
+def _write_config(
+    run: RunFolder, options: FitOptions, plan: Plan, about: Mapping[str, object] | None
+) -> None:
+    """The options of training and what they were resolved to, beside ``about`` or what the file says."""
+    if about is None:
+        about = run.read_json(run.config) if run.config.exists() else {}
     run.write_json(
-        run.config, {**config, "version": __version__, "fit": asdict(options), "plan": asdict(plan)}
+        run.config, {**about, "version": __version__, "fit": asdict(options), "plan": asdict(plan)}
     )
 
 

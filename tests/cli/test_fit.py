@@ -94,6 +94,57 @@ def test_a_run_is_not_replaced_unasked(
     assert main([*command, "--overwrite", "--resume"]) == 1
 
 
+def test_a_new_run_that_cannot_begin_leaves_the_old_one(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "result"
+    assert main(["fit", str(photos), "--out", str(out), *QUICK]) == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    (tmp_path / "empty").mkdir()
+    for wrong in (
+        [str(tmp_path / "empty")],
+        [str(photos), "--test-every", "1"],
+        [str(photos), "--max-memory", "1e-6"],
+    ):
+        assert main(["fit", *wrong, "--out", str(out), "--overwrite"]) == 1
+    assert "Traceback" not in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_run_that_was_killed_before_its_first_checkpoint(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "result"
+    (out / "sfm/working-abc").mkdir(parents=True)
+    (out / "log.jsonl").write_text("")
+    command = ["fit", str(photos), "--out", str(out), *QUICK]
+    assert main([*command, "--resume"]) == 1
+    assert "the same command without --resume" in capsys.readouterr().err
+    assert main(command) == 0, "and what it says to do works"
+    shutil.rmtree(out / "checkpoints")
+    assert main([*command, "--resume"]) == 1
+    assert "with --overwrite in place of --resume" in capsys.readouterr().err
+    assert (out / "splat.ply").is_file()
+
+
+def test_insisting_on_the_end_says_what_is_kept(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the held-out photos are scored."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    command = ["fit", str(photos), "--out", str(tmp_path / "result"), *QUICK]
+    with monkeypatch.context() as patch:
+        patch.setattr("splat.fit.trainer.evaluate", interrupt)
+        assert main(command) == 130
+    captured = capsys.readouterr()
+    assert "with --resume goes on" in captured.out and "Interrupted" in captured.err
+    assert main([*command, "--resume"]) == 0
+    assert (tmp_path / "result/metrics.json").is_file()
+
+
 def test_stopped_run_says_so_and_goes_on(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,13 +195,36 @@ def test_eval_says_when_the_photos_have_gone(
     assert main(["eval", str(out), "--source", str(moved)]) == 0
 
 
+def test_eval_refuses_other_photos(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, other = tmp_path / "result", tmp_path / "other"
+    assert main(["fit", str(photos), "--out", str(out), *QUICK]) == 0
+    shutil.copytree(photos, other)
+    (other / "images").rename(other / "pictures")
+    (other / "transforms.json").write_text(
+        (photos / "transforms.json").read_text().replace("images/", "pictures/")
+    )
+    assert main(["eval", str(out), "--source", str(other)]) == 1
+    assert "12 photos that" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert main(["eval", str(out), "--save", str(tmp_path / "file")]) == 1
+    assert "--save is" in capsys.readouterr().err
+
+
+def test_commands_to_copy_are_quoted(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "my run"
+    assert main(["fit", str(photos), "--out", str(out), *QUICK]) == 0
+    assert f"splat view '{out}'" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["nowhere"], "nowhere does not exist"),
         (["--iterations", "0"], "--iterations is 0"),
         (["--sh-degree", "7"], "--sh-degree is 7"),
-        (["--resume"], "holds no run"),
+        (["--resume"], "holds no checkpoint to resume from"),
     ],
 )
 def test_refused_before_anything_slow(

@@ -63,7 +63,7 @@ def test_photos_give_way_before_the_budget() -> None:
 
 
 def test_impossible_memory_limit_is_refused() -> None:
-    with pytest.raises(SplatError, match="--max-memory 0.40 GiB is too little.*at least"):
+    with pytest.raises(SplatError, match="0.40 GiB of memory.*too little.*at least.*--max-memory"):
         plan_fit(FitOptions(max_memory=0.4), CAPTURE, Machine(2, 64.0), resident_gib=0.5)
 
 
@@ -77,6 +77,9 @@ def test_impossible_memory_limit_is_refused() -> None:
         ({"sh_degree": 4}, "--sh-degree is 4"),
         ({"strategy": "magic"}, "--strategy is 'magic'"),
         ({"eval_every": -5}, "--eval-every is -5"),
+        ({"threads": 0}, "--threads is 0"),
+        ({"seed": -1}, "--seed is -1"),
+        ({"seed": 10**30}, "--seed is 1000.*at most"),
     ],
 )
 def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:

@@ -187,6 +187,19 @@ def test_a_disk_that_fills_up_keeps_the_last_checkpoint(
     assert checkpoint.load_last(tmp_path / "checkpoints").iteration == 10
 
 
+def test_an_earlier_run_stays_until_the_new_one_can_begin(tmp_path: Path) -> None:
+    train(tmp_path)
+    run = RunFolder.create(tmp_path, overwrite=True)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(SplatError, match="GiB of memory"):
+        fit(CAPTURE, run, FitOptions(max_memory=0.001), about={"source": "new"})
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    options = FitOptions(iterations=10, budget=120, threads=1, sh_degree=0)
+    fit(CAPTURE, run, options, about={"source": "new"})
+    assert run.read_json(run.config)["source"] == "new"
+    assert [path.name for path in checkpoint.numbered(run.checkpoints)] == ["0000000", "0000010"]
+
+
 def test_too_little_disk_is_said_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(room.shutil, "disk_usage", lambda path: usage)
