@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 from rich.console import Console
@@ -30,14 +31,17 @@ def show_capture(capture: Capture, say: Callable[[str], None]) -> None:
 
 def show_result(result: FitResult, run: RunFolder, console: Console) -> None:
     """How training ended, how good the scene is, where it is and what to do next."""
-    how = {
-        "finished": "Done",
-        "time limit": "Time limit reached",
-        "stopped": "Stopped early, everything saved",
+    steps = f"{result.iterations:,} iteration{'' if result.iterations == 1 else 's'}"
+    how, after = {
+        "finished": ("Done", f"after {steps}"),
+        "time limit": ("Time limit reached", f"after {steps}"),
+        "stopped": ("Stopped early", f"after {steps}; everything is saved"),
     }[result.ending]
     console.print()
-    console.print(Text.assemble((f"{how}", "bold green"), f" after {result.iterations:,} iterations"))
-    quality = "no photos were held out" if result.psnr is None else f"{result.psnr:.2f} dB on held-out photos"
+    console.print(Text.assemble((how, "bold green"), f" {after}"))
+    quality = "not measured: no photos were held out"
+    if result.psnr is not None:
+        quality = f"{result.psnr:.2f} dB on held-out photos (PSNR: higher is better)"
     rows = [
         ("Quality", quality),
         ("Gaussians", f"{len(result.gaussians):,}"),
@@ -46,8 +50,9 @@ def show_result(result: FitResult, run: RunFolder, console: Console) -> None:
         ("Report", str(run.report)),
     ]
     rows += [("Note", note) for note in result.notes]
-    rows.append(("Look at it", f"splat view {run.path}"))
-    rows.append(("Make a video", f"splat render {run.path}"))
+    folder = shlex.quote(str(run.path))
+    rows.append(("Look at it", f"splat view {folder}"))
+    rows.append(("Make a video", f"splat render {folder}"))
     if result.ending == "stopped":
         rows.append(("Continue", "the same command with --resume"))
     for label, text in rows:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
+import inspect
+import textwrap
+from itertools import pairwise
 from typing import Annotated, Any, Protocol, get_type_hints
 
 
@@ -25,23 +29,48 @@ def parse_command(name: str, arguments: list[str]) -> Command:
     import tyro
 
     command = getattr(importlib.import_module(f"splat.cli.{name}"), name.capitalize())
-    _silence_empty_defaults(command)
+    _tidy_help(command)
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
     return tyro.cli(command, prog=f"splat {name}", args=arguments, config=config)
 
 
-def _silence_empty_defaults(command: type) -> None:
-    """Let help not say "(default: None)" or "(default: False)", here and in nested option groups.
+def _tidy_help(command: type) -> None:
+    """Let help run on over line breaks of docstrings, and not say "(default: None)" or "(default: False)".
 
-    tyro reads annotations when it parses; the dataclasses themselves are made already.
+    tyro reads annotations when it parses; the dataclasses themselves, nested ones too, are made already.
     """
     import tyro
 
     hints = get_type_hints(command, include_extras=True)
+    texts = _field_docstrings(command)
     for field in dataclasses.fields(command):
         hint = hints[field.name]
+        how: dict[str, Any] = {}
         if dataclasses.is_dataclass(hint):
-            _silence_empty_defaults(hint)  # type: ignore[arg-type]
-        elif field.default is None or field.default is False:
-            quiet: Any = Annotated[hint, tyro.conf.arg(help_behavior_hint="")]
-            command.__annotations__[field.name] = quiet
+            _tidy_help(hint)  # type: ignore[arg-type]
+            continue
+        if "\n" in texts.get(field.name, ""):
+            how["help"] = " ".join(texts[field.name].split())
+        if field.default is None or field.default is False:
+            how["help_behavior_hint"] = ""
+        if how:
+            tidy: Any = Annotated[hint, tyro.conf.arg(**how)]
+            command.__annotations__[field.name] = tidy
+
+
+def _field_docstrings(command: type) -> dict[str, str]:
+    """The string below each field of a dataclass; none where there is no source to look at."""
+    try:
+        source = inspect.getsource(command)
+    except OSError:
+        return {}
+    body = ast.parse(textwrap.dedent(source)).body[0].body  # type: ignore[attr-defined]
+    return {
+        field.target.id: text.value.value
+        for field, text in pairwise(body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }

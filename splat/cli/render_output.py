@@ -125,6 +125,10 @@ def _video(out: Path, camera: Camera, span: DepthRange | None, overwrite: bool) 
 def _pictures(out: Path, cameras: Sequence[Camera], span: DepthRange | None, overwrite: bool) -> Add:
     if out.is_file():
         raise SplatError(f"{out} is a file", expected="a folder, or a name ending in .mp4")
+    if (out / "splat.ply").exists():  # its cameras.json is not ours
+        raise SplatError(
+            f"{out} is a run folder", expected="a folder for pictures alone", advice=f"Try {out / 'frames'}"
+        )
     if out.is_dir():
         check_writable(out / "cameras.json", overwrite)
         _clear(out, overwrite)

@@ -22,9 +22,11 @@ class View:
 
     def run(self) -> int:
         """Serve until interrupted; returns the exit code."""
+        from splat.cli.scene_source import find_splat
         from splat.viewer import serve
         from splat.viewer.serve import load_scene
 
+        find_splat(self.path)  # says what is missing in the words of every command
         scene = load_scene(self.path)
         print(f"{self.path}: {len(scene.gaussians):,} Gaussians, SH degree {scene.gaussians.sh_degree}")
         serve(scene.gaussians, scene.views, self.port, host=self.host, near=scene.near)

@@ -86,6 +86,14 @@ def test_every_option_is_explained(name: str, capsys: pytest.CaptureFixture[str]
         assert explained, f"{option} is not in the help, or has no text"
 
 
+def test_help_runs_on_over_line_breaks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["fit", "--help"]) == 0
+    assert "transforms.json, or a Blender (NeRF-synthetic) folder" in capsys.readouterr().out
+
+
 def test_every_command_is_a_frozen_dataclass() -> None:
     for name in COMMANDS:
         command = getattr(importlib.import_module(f"splat.cli.{name}"), name.capitalize())

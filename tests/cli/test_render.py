@@ -104,6 +104,15 @@ def test_what_cannot_be_rendered(
     assert "Traceback" not in err
 
 
+def test_a_run_folder_is_no_place_for_pictures(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its cameras.json would be replaced by that of the path."""
+    before = (run_folder / "cameras.json").read_bytes()
+    command = ["render", str(run_folder), "--frames", "1", "--out", str(run_folder), "--overwrite"]
+    assert main(command) == 1
+    assert "is a run folder" in capsys.readouterr().err
+    assert (run_folder / "cameras.json").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "content",
     ["", "[]", "{}", '{"views": []}', '{"views": [{"world_to_camera": [[1]]}]}', '{"views": [3]}'],
