@@ -44,7 +44,7 @@ def render_frame(
         SplatError: as ``splat.rasterize.rasterize``.
     """
     settings = RenderSettings(
-        antialias=gaussians.antialias,
+        antialias=antialias or gaussians.antialias,
         background=background,
         near=near,
         geometry=mode in ("depth", "normals"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 
-from splat.gaussians import Gaussians
+from splat.gaussians import Antialias, Gaussians
 from splat.viewer.client_camera import camera_from_client
-from splat.viewer.comparison import GAP
+from splat.viewer.comparison import GAP, Layout
 from splat.viewer.frames import Image, render_frame
 from splat.viewer.panel import Choices, _distinct
 from splat.viewer.scene import KnownView
@@ -28,6 +29,19 @@ def test_the_windows_own_view(ball: Gaussians) -> None:
     expected = render_frame(ball, WINDOW.camera(60, 40), "colour", (0, 1, 0), "reference")
     np.testing.assert_array_equal(picture.image, expected)
     assert picture.words == ""
+
+
+@pytest.mark.parametrize("layout", ["off", "render"])
+def test_the_chosen_filter_draws(ball: Gaussians, layout: Layout) -> None:
+    ball.log_scales = ball.log_scales - 3
+    views, size = [known(ball, np.zeros((20, 30, 3), np.uint8))], (30, 20)
+
+    def drawn(antialias: Antialias | None) -> Image:
+        choices = Choices(view=0, layout=layout, antialias=antialias)
+        return draw(ball, WINDOW, choices, views, size, DRAWING).image
+
+    np.testing.assert_array_equal(drawn(None), drawn("none"))  # the ball's own
+    assert (drawn("mip") != drawn("none")).any()
 
 
 def test_a_comparison_is_drawn_from_the_photos_camera(ball: Gaussians) -> None:

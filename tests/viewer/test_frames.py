@@ -36,6 +36,14 @@ def test_the_scenes_own_pixel_filter_is_used(ball: Gaussians) -> None:
     assert (render_frame(ball, CAMERA, backend="reference") != frame).any()
 
 
+def test_another_filter_can_be_asked_for(ball: Gaussians) -> None:
+    ball.antialias = "mip"
+    ball.log_scales = ball.log_scales - 3
+    frame = render_frame(ball, CAMERA, backend="reference", antialias="none")
+    ball.antialias = "none"
+    np.testing.assert_array_equal(frame, render_frame(ball, CAMERA, backend="reference"))
+
+
 def test_alpha_and_normals(ball: Gaussians) -> None:
     alpha = render_frame(ball, CAMERA, "alpha", BLUE, "reference")
     assert alpha[16, 24].min() > 240 and alpha[0, 0].max() == 0

@@ -29,6 +29,16 @@ def test_a_copied_scene_does_not_follow_the_trainer(ball: Gaussians) -> None:
     assert shown.logit_opacities.tolist() == [6.0]
 
 
+def test_exponents_are_copied_too(ball: Gaussians) -> None:
+    ball.kernel, ball.shape = "gef", torch.zeros(1)
+    scene = LatestScene()
+    scene.put(ball, copy=True)
+    ball.shape.add_(1.0)
+    shown = scene.get()[0]
+    assert shown is not None and shown.kernel == "gef" and shown.shape is not None
+    assert shown.shape.tolist() == [0.0]
+
+
 def test_a_trained_scene_is_cut_from_its_graph(ball: Gaussians) -> None:
     ball.means.requires_grad_(True)
     scene = LatestScene()
