@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "include/splat/footprint_backward.h"
 #include "include/splat/geometry.h"
 #include "include/splat/sh.h"
 
@@ -69,7 +70,8 @@ void splat_forward(In<18> view, bool mip, In<-1, 11> splats, In<-1, 2> pixels, O
     require(out.shape(0) == n && out.shape(1) == k);
     for (size_t i = 0; i < n; ++i) {
         const auto p = project(v, make_splat(splats.data() + 11 * i));
-        const auto f = footprint(v, p);
+        const auto s2 = filter_dilate(v, p, 1.);
+        const auto f = footprint<PlainProfile>(v, p, s2);
         const auto w = whitening(p);
         for (size_t j = 0; j < k; ++j) {
             const Pixel x = at_pixel(v, f, w, pixels.data() + 2 * j);
@@ -88,7 +90,8 @@ void splat_backward(In<18> view, bool mip, In<-1, 11> splats, In<-1, 2> pixels, 
     for (size_t i = 0; i < n; ++i) {
         const auto s = make_splat(splats.data() + 11 * i);
         const auto p = project(v, s);
-        const auto f = footprint(v, p);
+        const auto s2 = filter_dilate(v, p, 1.);
+        const auto f = footprint<PlainProfile>(v, p, s2);
         const auto w = whitening(p);
         Moments<double> m{};
         Mat3<double> vm{};
@@ -102,7 +105,8 @@ void splat_backward(In<18> view, bool mip, In<-1, 11> splats, In<-1, 2> pixels, 
             intersect_backward(w, x.rx, x.ry, x.hit, g[1], {g[2], g[3], g[4]}, vm, vp);
         }
         const auto extra = whitening_backward(p, w, vm, vp);
-        const auto g = project_backward(v, s, p, f.l11, f.l21, f.l22, m, &extra);
+        const auto image = filter_dilate_backward(v, p, s2, footprint_backward<PlainProfile>(f.l11, f.l21, f.l22, 1., m));
+        const auto g = project_backward(v, p, image, &extra);
         const double row[11] = {g.mean.x, g.mean.y, g.mean.z, g.quat.w, g.quat.x, g.quat.y, g.quat.z,
                                 g.log_scale.x, g.log_scale.y, g.log_scale.z, g.logit_opacity};
         for (int c = 0; c < 11; ++c) v_splats.data()[11 * i + c] = row[c];
@@ -144,10 +148,14 @@ nb::dict constants() {
     d["frustum_margin"] = double(kFrustumMargin);
     d["dilation_none"] = double(kDilationNone);
     d["dilation_mip"] = double(kDilationMip);
+    d["beta_min"] = double(kBetaMin);
+    d["beta_max"] = double(kBetaMax);
     return d;
 }
 
 }  // namespace
+
+void bind_filters(nb::module_& f);  // bindings_filters.cpp
 
 void bind_formulas(nb::module_& m) {
     auto f = m.def_submodule("formulas", "The shared formulas in float64, for gradient checks.");
@@ -159,4 +167,5 @@ void bind_formulas(nb::module_& m) {
     f.def("sh_backward", &sh_backward, "degree"_a, "directions"_a.noconvert(), "v_basis"_a.noconvert(),
           "v_directions"_a.noconvert());
     f.def("constants", &constants);
+    bind_filters(f);
 }

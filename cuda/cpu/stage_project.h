@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "../include/splat/footprint.h"
 #include "../include/splat/geometry.h"
 #include "../include/splat/sh.h"
 #include "frame.h"
@@ -100,7 +101,7 @@ inline int project_lanes(const FrameInput& in, const View<vf>& view, Frame& fram
     for (int l = 0; l < W; ++l) index[l] = l < lanes ? l : lanes - 1;
     const Splat3D<vf> s = gather_splats(in, first, index);
     const Projection<vf> p = project(view, s);
-    const Footprint<vf> f = footprint(view, p);
+    const Footprint<vf> f = footprint<PlainProfile>(view, p, filter_dilate(view, p, vf(1.f)));
     const uint32_t seen = bits(reaches_image(view, f)) & (lanes < 32 ? (1u << lanes) - 1u : ~0u);
     const vf radius = select(mask_from_bits(seen), max_(f.extent.x, f.extent.y), vf(0.f));
     radius.store_n(radii + first, lanes);

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "../include/splat/footprint_backward.h"
 #include "stage_blend_backward.h"
 #include "stage_project.h"
 
@@ -89,9 +90,12 @@ inline void backward_lanes(const Frame& frame, const FrameInput& in, const Frame
         add_slots<kGeometrySums>(frame, frame.geometry_sums.get(), rows, lanes, more);
         extra = whitening_backward(p, whitening(p), mat3(more), {vf::load(more[9]), vf::load(more[10]), vf::load(more[11])});
     }
-    const Moments<vf> moments{total(kSumH), total(kSumU), total(kSumV), total(kSumUU), total(kSumUV), total(kSumVV)};
-    const SplatGradient<vf> v =
-        project_backward(view, splat, p, of(0), of(1), of(2), moments, in.geometry ? &extra : nullptr);
+    const Moments<vf> moments{total(kSumH),  total(kSumU),  total(kSumV), total(kSumUU),
+                              total(kSumUV), total(kSumVV), zero};
+    const Filtered<vf> filtered = filter_dilate(view, p, vf(1.f));
+    const FilteredGradient<vf> image = filter_dilate_backward(
+        view, p, filtered, footprint_backward<PlainProfile>(of(0), of(1), of(2), filtered.t, moments));
+    const SplatGradient<vf> v = project_backward(view, p, image, in.geometry ? &extra : nullptr);
     const ViewRay ray = view_ray(view, splat.mean);
     const Vec3<vf> vc{keep(of(3) > zero, total(kSumR)), keep(of(4) > zero, total(kSumG)),
                       keep(of(5) > zero, total(kSumB))};

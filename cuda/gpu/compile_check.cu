@@ -3,6 +3,8 @@
 // Part of no program: .ci/cuda-compile compiles it, so that a host-only construct in
 // cuda/include/splat is found before the CUDA driver needs the formula. Every formula that a
 // driver calls is called once, for float and for double.
+#include "splat/filter_moment.h"
+#include "splat/footprint_backward.h"
 #include "splat/geometry.h"
 #include "splat/project.h"
 #include "splat/project_backward.h"
@@ -17,21 +19,34 @@ struct Pixel {
     Vec3<F> v_normal;  // and of the normal
 };
 
-template <class F>
-__global__ void project_splats(View<F> view, const Splat3D<F>* splats, Footprint<F>* out, int count) {
-    const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= count) return;
-    const Footprint<F> found = footprint(view, project(view, splats[i]));
-    if (reaches_image(view, found)) out[i] = found;
+// The filter by the kernel: dilation for a plain Gaussian, the moment closure for a power profile.
+template <class Profile, class F>
+SPLAT_HD Filtered<F> filtered(const View<F>& view, const Projection<F>& p, F t) {
+    if constexpr (Profile::kPower) return filter_moment(p, t);
+    else return filter_dilate(view, p, t);
 }
 
-template <class F>
-__global__ void project_splats_backward(View<F> view, const Splat3D<F>* splats, const Moments<F>* moments,
-                                        const Pixel<F>* pixels, SplatGradient<F>* out, int count) {
+template <class Profile, class F>
+__global__ void project_splats(View<F> view, const Splat3D<F>* splats, const F* raw_shapes, Footprint<F>* out,
+                               int count) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
     const Projection<F> p = project(view, splats[i]);
-    const Footprint<F> f = footprint(view, p);
+    const Filtered<F> s = filtered<Profile>(view, p, shape_of_raw(raw_shapes[i]).value);
+    const Footprint<F> found = footprint<Profile>(view, p, s);
+    if (reaches_image(view, found)) out[i] = found;
+}
+
+template <class Profile, class F>
+__global__ void project_splats_backward(View<F> view, const Splat3D<F>* splats, const F* raw_shapes,
+                                        const Moments<F>* moments, const Pixel<F>* pixels, SplatGradient<F>* out,
+                                        F* out_shapes, int count) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    const Projection<F> p = project(view, splats[i]);
+    const Curve<F> shape = shape_of_raw(raw_shapes[i]);
+    const Filtered<F> s = filtered<Profile>(view, p, shape.value);
+    const Footprint<F> f = footprint<Profile>(view, p, s);
     const Whitening<F> w = whitening(p);
     const Pixel<F> pixel = pixels[i];
     Mat3<F> vm{};
@@ -39,7 +54,17 @@ __global__ void project_splats_backward(View<F> view, const Splat3D<F>* splats, 
     const RayHit<F> hit = intersect(w, pixel.rx, pixel.ry);
     intersect_backward(w, pixel.rx, pixel.ry, hit, pixel.v_depth, pixel.v_normal, vm, vp);
     const WhiteningGradient<F> extra = whitening_backward(p, w, vm, vp);
-    out[i] = project_backward(view, splats[i], p, f.l11, f.l21, f.l22, moments[i], &extra);
+    FilteredGradient<F> g = footprint_backward<Profile>(f.l11, f.l21, f.l22, s.t, moments[i]);
+    if constexpr (Profile::kPower) g = filter_moment_backward(p, shape.value, s, g);
+    else g = filter_dilate_backward(view, p, s, g);
+    out_shapes[i] = g.t * shape.slope;
+    out[i] = project_backward(view, p, g, &extra);
+}
+
+template <class F>
+__global__ void power_terms(const F* r, F p, PowerTerm<F>* out, int count) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < count) out[i] = power_term(r[i], p);
 }
 
 template <class F>
@@ -53,10 +78,17 @@ __global__ void colour_splats(int degree, const Vec3<F>* directions, F* basis, c
     direction_gradients[i] = normalise_backward(directions[i], F(1.f), gradient);
 }
 
-#define SPLAT_INSTANTIATE(F)                                                                                \
-    template __global__ void project_splats<F>(View<F>, const Splat3D<F>*, Footprint<F>*, int);             \
-    template __global__ void project_splats_backward<F>(View<F>, const Splat3D<F>*, const Moments<F>*,      \
-                                                        const Pixel<F>*, SplatGradient<F>*, int);           \
+#define SPLAT_INSTANTIATE_PROFILE(Profile, F)                                                              \
+    template __global__ void project_splats<Profile, F>(View<F>, const Splat3D<F>*, const F*,              \
+                                                        Footprint<F>*, int);                               \
+    template __global__ void project_splats_backward<Profile, F>(View<F>, const Splat3D<F>*, const F*,     \
+                                                                 const Moments<F>*, const Pixel<F>*,       \
+                                                                 SplatGradient<F>*, F*, int);
+
+#define SPLAT_INSTANTIATE(F)                                                                               \
+    SPLAT_INSTANTIATE_PROFILE(PlainProfile, F)                                                             \
+    SPLAT_INSTANTIATE_PROFILE(PowerProfile, F)                                                             \
+    template __global__ void power_terms<F>(const F*, F, PowerTerm<F>*, int);                              \
     template __global__ void colour_splats<F>(int, const Vec3<F>*, F*, const F*, Vec3<F>*, int);
 
 SPLAT_INSTANTIATE(float)

@@ -14,9 +14,13 @@ constexpr float kFrustumMargin = 0.15f;
 constexpr float kDilationNone = 0.3f;
 constexpr float kDilationMip = 0.1f;
 constexpr float kMipRatioMin = 1e-12f;
+constexpr float kPixelVariance = 1.f / 12.f;   // of the unit box, per axis
+constexpr float kBetaMin = 1.2f;
+constexpr float kBetaMax = 8.f;
 constexpr float kLog2E = 1.44269504f;
 constexpr float kLn2 = 0.693147181f;
 constexpr float kHalfLog2E = 0.721347520f;     // exponent -q/2 as a power of two
+constexpr float kLog2HalfLog2E = -0.471233626f;  // log2 of it
 constexpr float kSqrtHalfLog2E = 0.849321800f;
 
 SPLAT_END

@@ -1,14 +1,10 @@
-// A 3D Gaussian to its footprint on the image, and back (EWA splatting, Zwicker et al. 2001, as
-// in 3D Gaussian Splatting, Kerbl et al. 2023).
+// A 3D splat to its covariance on the image (EWA splatting, Zwicker et al. 2001, as in 3D Gaussian
+// Splatting, Kerbl et al. 2023). The steps after this one: a pixel filter (filter.h,
+// filter_moment.h), then the footprint that the pixel loop reads (footprint.h).
 //
 // With G = R_w Q (camera frame axes), N = G diag(s), J the Jacobian of the projection at the
-// (clamped) centre and T = J N (2x3), the projected covariance is S0 = T T^T and S = S0 + e I.
+// (clamped) centre and T = J N (2x3), the projected covariance is S0 = T T^T.
 // det S0 = |T_0 x T_1|^2 is used instead of ac - b^2, which cancels for needles.
-//
-// The pixel kernel needs alpha = o exp(-d^T S^-1 d / 2). It is evaluated as
-// 2^(log2_opacity - u^2 - v^2) with u = l11 dx + l21 dy, v = l22 dy the Cholesky factor of
-// S^-1 * log2(e)/2: no cancellation between large terms, and the gradients are plain moments of
-// (u, v).
 #pragma once
 
 #include "constants.h"
@@ -16,7 +12,7 @@
 
 SPLAT_BEGIN
 
-// The camera as the projection needs it; the same for every splat.
+// The camera as the projection and the filter need it; the same for every splat.
 template <class F>
 struct View {
     Mat3<F> rotation;       // world to camera
@@ -37,16 +33,6 @@ struct Splat3D {
     F logit_opacity;
 };
 
-template <class F>
-struct Footprint {
-    F depth;                // camera z
-    Vec2<F> mean;           // pixels
-    F l11, l21, l22;        // u = l11 dx + l21 dy, v = l22 dy
-    F log2_opacity;         // of the peak, compensation included
-    F kx, ky;               // b/c and b/a: where a row (column) meets the ellipse's axis
-    Vec2<F> extent;         // half extents of the region with alpha >= 1/255, pixels
-};
-
 // Everything that both directions need.
 template <class F>
 struct Projection {
@@ -58,7 +44,6 @@ struct Projection {
     Vec3<F> scale;
     Vec3<F> t0, t1;         // rows of T
     F a0, b, c0, det0;      // S0
-    F a, c, det;            // S
     F sigmoid;              // of the opacity logit
 };
 
@@ -98,41 +83,8 @@ SPLAT_HD Projection<F> project(const View<F>& view, const Splat3D<F>& s) {
     const Vec3<F> cross{p.t0.y * p.t1.z - p.t0.z * p.t1.y, p.t0.z * p.t1.x - p.t0.x * p.t1.z,
                         p.t0.x * p.t1.y - p.t0.y * p.t1.x};
     p.det0 = dot(cross, cross);
-    p.a = p.a0 + view.dilation;
-    p.c = p.c0 + view.dilation;
-    p.det = p.det0 + view.dilation * (p.a0 + p.c0 + view.dilation);
     p.sigmoid = sigmoid_(s.logit_opacity);
     return p;
-}
-
-template <class F>
-SPLAT_HD Footprint<F> footprint(const View<F>& view, const Projection<F>& p) {
-    Footprint<F> f;
-    f.depth = p.t.z;
-    f.mean = {view.fx * p.t.x * p.inverse_z + view.cx, view.fy * p.t.y * p.inverse_z + view.cy};
-    const F inverse_c = F(1.f) / p.c, root = sqrt_(p.c / p.det);
-    f.l11 = F(kSqrtHalfLog2E) * root;
-    f.l21 = F(-kSqrtHalfLog2E) * p.b * inverse_c * root;
-    f.l22 = F(kSqrtHalfLog2E) * sqrt_(inverse_c);
-    F opacity = p.sigmoid;
-    if (view.mip) opacity = opacity * sqrt_(max_(p.det0 / p.det, F(kMipRatioMin)));
-    f.log2_opacity = log2_(max_(opacity, F(1e-30f)));
-    f.kx = p.b * inverse_c;
-    f.ky = p.b / p.a;
-    // tau = 2 ln(255 o): alpha >= 1/255 inside d^T S^-1 d <= tau
-    const F tau = max_((f.log2_opacity - F(kLog2AlphaMin)) * F(2.f * kLn2), F(0.f));
-    const F largest(1e37f);  // keeps the extent of the largest splats finite
-    f.extent = {sqrt_(min_(tau * p.a, largest)), sqrt_(min_(tau * p.c, largest))};
-    return f;
-}
-
-// The splat takes part in the image at all.
-template <class F>
-SPLAT_HD auto reaches_image(const View<F>& view, const Footprint<F>& f) {
-    return (f.depth > view.near) & (f.depth < view.far) & (f.log2_opacity >= F(kLog2AlphaMin)) &
-           (f.mean.x + f.extent.x > F(0.f)) & (f.mean.x - f.extent.x < view.width) &
-           (f.mean.y + f.extent.y > F(0.f)) & (f.mean.y - f.extent.y < view.height) &
-           (f.l11 > F(0.f)) & (f.l11 < F(1e18f));
 }
 
 SPLAT_END

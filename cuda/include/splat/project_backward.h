@@ -1,20 +1,10 @@
-// Gradients of project() and footprint().
-//
-// The pixel loop hands over moments of h = alpha dL/dalpha (= dL/d ln alpha) over the splat's
-// pixels, in the coordinates (u, v) of project.h. With k = log2(e)/2 and L the 2x2 factor
-// [[l11, 0], [l21, l22]] (L L^T = k S^-1):
-//   dL/d mean = L (sum h u, sum h v) / k          dL/dS = L H L^T / (2 k^2),  H the second moments
-// which is S^-1 (sum h d d^T) S^-1 / 2 without its cancellations.
+// Gradient of project(): from the projected splat (its filter undone) to the parameters and the
+// camera.
 #pragma once
 
-#include "project.h"
+#include "filter.h"
 
 SPLAT_BEGIN
-
-template <class F>
-struct Moments {
-    F h, hu, hv, huu, huv, hvv;
-};
 
 // Gradient with respect to the whitening transform of geometry.h (zero when it is not used).
 template <class F>
@@ -36,28 +26,12 @@ struct SplatGradient {
 };
 
 template <class F>
-SPLAT_HD SplatGradient<F> project_backward(const View<F>& view, const Splat3D<F>& s, const Projection<F>& p,
-                                           F l11, F l21, F l22, const Moments<F>& m,
-                                           const WhiteningGradient<F>* extra) {
+SPLAT_HD SplatGradient<F> project_backward(const View<F>& view, const Projection<F>& p,
+                                           const FilteredGradient<F>& image, const WhiteningGradient<F>* extra) {
     SplatGradient<F> g;
-    const F zero(0.f), two(2.f), inverse_k(2.f * kLn2);
-    g.mean2d = {inverse_k * l11 * m.hu, inverse_k * (l21 * m.hu + l22 * m.hv)};
-    const F half_k2(0.5f * 2.f * kLn2 * 2.f * kLn2);
-    const F row_u = l21 * m.huu + l22 * m.huv;  // row 2 of L H
-    const F row_v = l21 * m.huv + l22 * m.hvv;
-    F va = half_k2 * l11 * l11 * m.huu;
-    F vb = two * half_k2 * l11 * row_u;
-    F vc = half_k2 * (l21 * row_u + l22 * row_v);
-    g.logit_opacity = m.h * (F(1.f) - p.sigmoid);
-    if (view.mip) {
-        // ln compensation = (ln det S0 - ln det S) / 2
-        const auto free = p.det0 > F(kMipRatioMin) * p.det;
-        const F half = select(free, m.h * F(0.5f), zero);
-        const F r0 = F(1.f) / max_(p.det0, F(1e-30f)), r = F(1.f) / p.det;
-        va += half * (p.c0 * r0 - p.c * r);
-        vb += half * two * p.b * (r - r0);
-        vc += half * (p.a0 * r0 - p.a * r);
-    }
+    const F zero(0.f), two(2.f), va = image.a, vb = image.b, vc = image.c;
+    g.mean2d = image.mean2d;
+    g.logit_opacity = image.log_opacity * (F(1.f) - p.sigmoid);
     const Vec3<F> vt0 = p.t0 * (two * va) + p.t1 * vb;
     const Vec3<F> vt1 = p.t1 * (two * vc) + p.t0 * vb;
     g.log_scale = {vt0.x * p.t0.x + vt1.x * p.t1.x, vt0.y * p.t0.y + vt1.y * p.t1.y,
@@ -86,7 +60,6 @@ SPLAT_HD SplatGradient<F> project_backward(const View<F>& view, const Splat3D<F>
     const F along = v.w * p.q.w + v.x * p.q.x + v.y * p.q.y + v.z * p.q.z;
     g.quat = {(v.w - p.q.w * along) * p.inverse_norm, (v.x - p.q.x * along) * p.inverse_norm,
               (v.y - p.q.y * along) * p.inverse_norm, (v.z - p.q.z * along) * p.inverse_norm};
-    (void)s;
     return g;
 }
 

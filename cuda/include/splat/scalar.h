@@ -23,6 +23,8 @@ SPLAT_HD float abs_(float a) { return a < 0 ? -a : a; }
 SPLAT_HD double abs_(double a) { return a < 0 ? -a : a; }
 SPLAT_HD float sqrt_(float a) { return ::sqrtf(a); }
 SPLAT_HD double sqrt_(double a) { return ::sqrt(a); }
+SPLAT_HD float rcp_(float a) { return 1.f / a; }
+SPLAT_HD double rcp_(double a) { return 1. / a; }
 SPLAT_HD float exp2_(float a) { return ::exp2f(a); }
 SPLAT_HD double exp2_(double a) { return ::exp2(a); }
 SPLAT_HD float log2_(float a) { return ::log2f(a); }
