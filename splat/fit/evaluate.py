@@ -56,7 +56,7 @@ def evaluate(
         capture: views.
         indices: which of them.
         settings: how the scene is rendered; transparent photos are composited onto its background.
-        save_to: folder for ``<stem>.photo.png``, ``<stem>.render.png`` and ``<stem>.error.png``
+        save_to: folder for ``<name>.photo.png``, ``<name>.render.png`` and ``<name>.error.png``
             (absolute error, averaged over channels, white at 0.25), or None.
         photos: a store to take photos from (at full size); without one, each is decoded here.
 
@@ -103,8 +103,11 @@ def rounded(image: Tensor) -> Tensor:
 
 
 def safe_stem(name: str) -> str:
-    """File name without path separators and suffix, for images of the view ``name``."""
-    return str(Path(name).with_suffix("")).replace("\\", "/").strip("/").replace("/", "__")
+    """File name without path separators, for images of the view ``name``.
+
+    The suffix stays, so that a.jpg and a.png of one folder do not overwrite each other.
+    """
+    return name.replace("\\", "/").strip("/").replace("/", "__")
 
 
 def _save(folder: Path, stem: str, render: Tensor, photo: Photo) -> None:

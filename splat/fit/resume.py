@@ -13,6 +13,9 @@ from splat.fit.options import FitOptions
 from splat.fit.presets import Plan
 from splat.fit.run import RunFolder
 
+FREE = ("max_seconds", "resume")
+"""Options that may differ when a run is resumed."""
+
 
 @dataclass(frozen=True)
 class Saved:
@@ -48,7 +51,11 @@ def read_saved(run: RunFolder, options: FitOptions) -> Saved:
     loaded = checkpoint.load_last(run.checkpoints)
     state = loaded.state
     plan = Plan(**{**state["plan"], "downscales": tuple((a, b) for a, b in state["plan"]["downscales"])})
-    _check_options(options, plan)
+    _check_options(options, plan, _begun_with(run))
+    news = [loaded.note] if loaded.note else []
+    news.append(
+        f"resumed at {loaded.iteration} of {plan.iterations} iterations, with the options of its beginning"
+    )
     return Saved(
         optimisation=state["optimisation"],
         plan=plan,
@@ -56,7 +63,7 @@ def read_saved(run: RunFolder, options: FitOptions) -> Saved:
         seconds=float(state["seconds"]),
         psnr=state["psnr"],
         notes=list(state["notes"]),
-        new_notes=[loaded.note] if loaded.note else [],
+        new_notes=news,
         log_position=int(state["log_position"]),
     )
 
@@ -89,18 +96,33 @@ def check_same_capture(capture: Capture, saved: Saved) -> None:
         )
 
 
-def _check_options(options: FitOptions, plan: Plan) -> None:
-    """An option given on resuming must agree with the plan; those left at their default do."""
-    ignored = {"max_memory", "max_seconds", "resume", "budget"}
+def _check_options(options: FitOptions, plan: Plan, begun: dict[str, Any]) -> None:
+    """An option given on resuming must be as at the beginning; those left at their default are.
+
+    Args:
+        options: what is asked for now.
+        plan: of the run.
+        begun: the options the run was begun with; empty if that is not known. The plan may have less:
+            memory limits the budget, and the clock the iterations.
+    """
     default = FitOptions()
     for field in fields(FitOptions):
         asked = getattr(options, field.name)
-        if field.name in ignored or asked == getattr(default, field.name):
+        if field.name in FREE or asked == getattr(default, field.name):
             continue
-        planned = getattr(plan, field.name)
-        if asked != planned:
+        planned = getattr(plan, field.name, begun.get(field.name))
+        if asked not in (planned, begun.get(field.name, planned)):
             option = "--" + field.name.replace("_", "-")
             raise SplatError(
-                f"{option} {asked} was given, but the run was begun with {planned}",
+                f"{option} {asked} was given, but the run was begun with {planned or 'none'}",
                 advice=f"Leave {option} out when resuming, or train into another folder",
             )
+
+
+def _begun_with(run: RunFolder) -> dict[str, Any]:
+    """The options in the run's config.json; a resumed run can do without them."""
+    try:
+        content = run.read_json(run.config).get("fit", {})
+    except (SplatError, AttributeError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -81,7 +81,8 @@ def fit(
         check_disk(run, optimisation.plan)
         if saved is None:
             run.clear()
-        _write_config(run, options, optimisation.plan, about or {} if saved is None else None)
+        if saved is None or not run.config.exists():
+            _write_config(run, options, optimisation.plan, about or {})
         session = Session(optimisation, run, options, hooks, saved, notes)
         ending = session.train()
         return _finish(session, run, ending)
@@ -150,12 +151,8 @@ def _continue(capture: Capture, saved: Saved, photos: PhotoStore, engine: Engine
     return optimisation
 
 
-def _write_config(
-    run: RunFolder, options: FitOptions, plan: Plan, about: Mapping[str, object] | None
-) -> None:
-    """The options of training and what they were resolved to, beside ``about`` or what the file says."""
-    if about is None:
-        about = run.read_json(run.config) if run.config.exists() else {}
+def _write_config(run: RunFolder, options: FitOptions, plan: Plan, about: Mapping[str, object]) -> None:
+    """The options of training and what they were resolved to, beside ``about``."""
     run.write_json(
         run.config, {**about, "version": __version__, "fit": asdict(options), "plan": asdict(plan)}
     )

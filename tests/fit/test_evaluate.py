@@ -29,11 +29,11 @@ def test_the_true_scene_scores_as_perfect() -> None:
 def test_scores_are_those_of_rounded_images(tmp_path: Path) -> None:
     scene = replace(true_scene(), means=true_scene().means + 0.01)
     score = evaluate(scene, CAPTURE, [1], RenderSettings(), tmp_path)[0]
-    render = np.asarray(Image.open(tmp_path / "view 01.render.png"), np.float64) / 255
-    photo = np.asarray(Image.open(tmp_path / "view 01.photo.png"), np.float64) / 255
+    render = np.asarray(Image.open(tmp_path / "view 01.png.render.png"), np.float64) / 255
+    photo = np.asarray(Image.open(tmp_path / "view 01.png.photo.png"), np.float64) / 255
     assert score.psnr == pytest.approx(10 * math.log10(1 / np.mean((render - photo) ** 2)), abs=1e-4)
     assert np.array_equal((photo * 255).round(), CAPTURE.views[1].load().rgb)
-    error = np.asarray(Image.open(tmp_path / "view 01.error.png"), np.float64) / 255
+    error = np.asarray(Image.open(tmp_path / "view 01.png.error.png"), np.float64) / 255
     assert error[..., 0] == pytest.approx(np.minimum(1, 4 * np.abs(render - photo).mean(2)), abs=3 / 255)
 
 
@@ -54,8 +54,9 @@ def test_transparent_photos_are_scored_over_the_background() -> None:
 
 def test_rounding_and_names() -> None:
     assert rounded(torch.tensor([-1.0, 0.5, 2.0])).tolist() == pytest.approx([0.0, 128 / 255, 1.0])
-    assert safe_stem("left/ä b.c.JPG") == "left__ä b.c"
-    assert safe_stem("a\\b.png") == "a__b"
+    assert safe_stem("left/ä b.c.JPG") == "left__ä b.c.JPG"
+    assert safe_stem("a\\b.png") == "a__b.png"
+    assert safe_stem("a.png") != safe_stem("a.jpg")
 
 
 def test_cameras_and_scene_go_back_to_the_original_world() -> None:

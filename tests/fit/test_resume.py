@@ -89,3 +89,23 @@ def test_options_of_another_run_are_refused(tmp_path: Path) -> None:
     assert read_saved(run, FitOptions(resume=True)).plan.iterations == ITERATIONS
     with pytest.raises(SplatError, match="--iterations 99 was given, but the run was begun with 40"):
         read_saved(run, FitOptions(iterations=99, resume=True))
+    with pytest.raises(SplatError, match="--budget 99 was given, but the run was begun with 80"):
+        read_saved(run, FitOptions(budget=99, resume=True))
+    with pytest.raises(SplatError, match="--max-memory 9.0 was given, but the run was begun with none"):
+        read_saved(run, FitOptions(max_memory=9.0, resume=True))
+    assert read_saved(run, FitOptions(budget=80, max_seconds=9.0, resume=True)).plan.budget == 80
+
+
+def test_a_plan_that_gave_way_is_resumed_by_the_same_command(tmp_path: Path) -> None:
+    """The plan has fewer Gaussians and iterations than were asked for."""
+    folder = tmp_path / "run"
+    assert train(folder, "mcmc", resume=False, steps=3, where="step") == -signal.SIGKILL
+    run = RunFolder.open(folder)
+    config = run.read_json(run.config)
+    config["fit"] |= {"budget": 5000, "iterations": 900, "max_memory": 2.0}
+    run.write_json(run.config, config)
+    asked = FitOptions(budget=5000, iterations=900, max_memory=2.0, resume=True)
+    plan = read_saved(run, asked).plan
+    assert (plan.budget, plan.iterations) == (80, ITERATIONS)
+    with pytest.raises(SplatError, match="--budget 4000 was given, but the run was begun with 80"):
+        read_saved(run, FitOptions(budget=4000, resume=True))

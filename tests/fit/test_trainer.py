@@ -94,7 +94,7 @@ def test_files_of_a_run(tmp_path: Path) -> None:
     views = run.read_json(run.per_view)
     assert sorted(views) == ["view 00.png", "view 04.png", "view 08.png"]
     assert sum(view["psnr"] for view in views.values()) / 3 == pytest.approx(result.psnr)
-    assert sorted(path.name for path in run.renders.iterdir())[0] == "view 00.error.png"
+    assert sorted(path.name for path in run.renders.iterdir())[0] == "view 00.png.error.png"
     events = [json.loads(line) for line in run.log.read_text().splitlines()]
     scored = [event["iteration"] for event in events if event["event"] == "eval"]
     assert scored == [10, 20, 30]

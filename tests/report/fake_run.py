@@ -41,7 +41,7 @@ def write_fake_run(path: Path, names: list[str], width: int = 160, height: int =
         error = np.broadcast_to(np.clip(4 * difference, 0, 255), photo.shape).astype(np.uint8)
         mse = float(np.mean((photo / 255.0 - render / 255.0) ** 2))
         per_view[name] = {"psnr": -10 * math.log10(mse), "ssim": 0.97 - 0.02 * i, "lpips": None}
-        stem = name.rsplit(".", 1)[0].replace("/", "__")
+        stem = name.replace("/", "__")
         for role, image in (("photo", photo), ("render", render), ("error", error)):
             Image.fromarray(image).save(path / "renders" / f"{stem}.{role}.png")
     _write(path / "per_view.json", per_view)

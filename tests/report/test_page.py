@@ -147,8 +147,8 @@ def test_an_empty_folder_still_gives_a_page(tmp_path: Path) -> None:
 
 def test_missing_and_broken_images_are_told(make_run: Callable[..., RunFolder]) -> None:
     run = make_run("a.jpg")
-    (run.renders / "a.render.png").unlink()
-    (run.renders / "a.error.png").write_bytes(b"not an image")
+    (run.renders / "a.jpg.render.png").unlink()
+    (run.renders / "a.jpg.error.png").write_bytes(b"not an image")
     page = read(run)
     assert "Not in renders/: render, error." in page.text
     assert len(page.having("img")) == 1

@@ -97,7 +97,7 @@ def run(tmp_path: Path, ball: Gaussians) -> Path:
     transform = np.diag([4.0, 4.0, 4.0, 1.0]).tolist()
     (tmp_path / "cameras.json").write_text(json.dumps({"transform": transform, "views": views}))
     (tmp_path / "renders").mkdir()
-    Image.new("RGB", (40, 20), (9, 8, 7)).save(tmp_path / "renders" / "sub__a b.photo.png")
+    Image.new("RGB", (40, 20), (9, 8, 7)).save(tmp_path / "renders" / "sub__a b.jpg.photo.png")
     return tmp_path
 
 
