@@ -12,7 +12,7 @@ from splat.rasterize.filter_moment import matched
 from splat.rasterize.filter_point import PointFootprint, spread
 from splat.rasterize.filter_strip import StripFootprint
 from splat.rasterize.footprint import Ellipses, Footprint
-from splat.rasterize.settings import BOX_VARIANCE, EXACT_GEF_SWITCH, EXACT_SWITCH
+from splat.rasterize.settings import BOX_VARIANCE, EXACT_GEF_BETA, EXACT_GEF_SWITCH, EXACT_SWITCH
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class ExactFootprint(Footprint):
     Attributes:
         point: the splat grown by the pixel, to be sampled.
         strip: the Gaussian to be integrated.
-        size: [M] smaller variance of the splat over that of the switch; below 1, ``strip`` counts.
+        size: [M] smaller variance of S over that of the switch (2 for a flat profile); below 1,
+            ``strip`` counts.
     """
 
     point: PointFootprint
@@ -57,17 +58,19 @@ class ExactFootprint(Footprint):
 
 
 def exact(ellipses: Ellipses, strips: int) -> ExactFootprint:
-    """Choose by the smaller variance of S.
+    """Choose by the smaller variance of S, and by beta.
 
     A Gaussian is exact to 0.0017 as a sample of S + I/12 from 1 px^2 on. A generalised exponential
     much smaller than a pixel is known to it by mass and covariance only, so it is integrated as the
-    Gaussian that has both; a larger one is sampled from the moment closure.
+    Gaussian that has both; a larger one, or one less like a Gaussian, is sampled from the moment
+    closure.
     """
-    opacity, switch = ellipses.opacity, EXACT_SWITCH
     if ellipses.t is None:
-        point = spread(ellipses, BOX_VARIANCE)
+        point, opacity = spread(ellipses, BOX_VARIANCE), ellipses.opacity
+        size = ellipses.smaller_variance / EXACT_SWITCH
     else:
-        point, switch = matched(ellipses), EXACT_GEF_SWITCH
-        opacity = opacity * profile.relative_mass(ellipses.t)
+        point, opacity = matched(ellipses), ellipses.opacity * profile.relative_mass(ellipses.t)
+        flat = ellipses.t.detach() < 2 / EXACT_GEF_BETA
+        size = torch.where(flat, 2.0, ellipses.smaller_variance / EXACT_GEF_SWITCH)
     strip = StripFootprint(ellipses.covariance, ellipses.determinant, opacity, strips)
-    return ExactFootprint(point, strip, ellipses.smaller_variance / switch)
+    return ExactFootprint(point, strip, size)

@@ -20,9 +20,12 @@ BOX_VARIANCE = 1.0 / 12.0
 """Variance (px^2) per axis of the pixel's box."""
 EXACT_SWITCH = 1.0
 """px^2: "exact" takes a Gaussian whose smaller variance is below this by the strip rule."""
-EXACT_GEF_SWITCH = 0.1
-"""px^2: the same for the generalised exponential, as the Gaussian of equal variance and mass."""
-Q_MIN = 1e-6
+EXACT_GEF_SWITCH = 0.07
+"""px^2: the same for a generalised exponential of beta up to ``EXACT_GEF_BETA``, taken as the Gaussian of
+equal variance and mass; the moment closure measures better for all others (docs/filters.md)."""
+EXACT_GEF_BETA = 2.5
+"""Largest beta that "exact" takes by the strip rule."""
+Q_MIN = 1e-12
 """Lower bound of m2 d^T S^-1 d for the generalised exponential; no gradient flows below it."""
 RATIO_MIN = 1e-12
 """Lower bound of det S / det S' before its square root; no gradient flows below it."""
