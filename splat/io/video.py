@@ -58,7 +58,7 @@ class VideoWriter:
     def _probe(self) -> None:
         """Let a folder that cannot be written be said as such, not as a missing encoder."""
         try:
-            self._temporary.write_bytes(b"")
+            self._temporary.write_bytes(bytes(1 << 16))  # an empty file fits on a full disk
         except OSError as error:
             self._close(error)  # raises the message for it
             raise
