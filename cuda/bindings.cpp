@@ -52,14 +52,24 @@ struct Scene {
     ConstArray<Any, D<3>> log_scales;
     ConstArray<Any> logit_opacities;
     ConstArray<Any, Any, D<3>> sh;
+    std::optional<ConstArray<Any>> shape;
 };
 
-FrameInput make_input(const Scene& s, const ConstArray<D<4>, D<4>>& world_to_camera,
-                      const std::vector<float>& intrinsics, int width, int height, int sh_degree, bool mip,
-                      const std::vector<float>& background, float near, float far, bool geometry) {
+Filter filter_named(const std::string& name) {
+    const char* names[] = {"none", "mip", "analytic", "moment", "exact"};
+    for (int k = 0; k < 5; ++k)
+        if (name == names[k]) return Filter(k);
+    throw nb::value_error("no such pixel filter");
+}
+
+FrameInput make_input(Scene s, const ConstArray<D<4>, D<4>>& world_to_camera,
+                      const std::vector<float>& intrinsics, int width, int height, int sh_degree,
+                      const std::string& antialias, float dilation, int strips,
+                      const std::vector<float>& background, float near,
+                      float far, bool geometry) {
     const size_t n = s.means.shape(0);
     require(s.quats.shape(0) == n && s.log_scales.shape(0) == n && s.logit_opacities.shape(0) == n &&
-                s.sh.shape(0) == n,
+                s.sh.shape(0) == n && (!s.shape || s.shape->shape(0) == n),
             "all Gaussian arrays must have the same first dimension");
     require(n < size_t(1) << 31, "at most 2^31 - 1 Gaussians");
     require(sh_degree >= 0 && sh_degree <= 3 && int((sh_degree + 1) * (sh_degree + 1)) <= int(s.sh.shape(1)),
@@ -75,7 +85,13 @@ FrameInput make_input(const Scene& s, const ConstArray<D<4>, D<4>>& world_to_cam
     for (int i = 0; i < 16; ++i) in.world_to_camera[i] = world_to_camera.data()[i];
     in.fx = intrinsics[0], in.fy = intrinsics[1], in.cx = intrinsics[2], in.cy = intrinsics[3];
     in.width = width, in.height = height;
-    in.mip = mip;
+    in.generalised = s.shape.has_value();
+    in.shape = data_or_null(s.shape);
+    in.filter = filter_named(antialias);
+    in.dilation = dilation;
+    in.strips = strips;
+    require(strips == 1 || strips == 2, "strips is 1 or 2");
+    require(in.filter != Filter::analytic || !in.generalised, "the analytic filter is for Gaussians");
     for (int i = 0; i < 3; ++i) in.background[i] = background[i];
     in.near = near, in.far = far;
     in.geometry = geometry;
@@ -86,14 +102,15 @@ class PyFrame {
   public:
     void render(ConstArray<Any, D<3>> means, ConstArray<Any, D<4>> quats, ConstArray<Any, D<3>> log_scales,
                 ConstArray<Any> logit_opacities, ConstArray<Any, Any, D<3>> sh,
-                ConstArray<D<4>, D<4>> world_to_camera, std::vector<float> intrinsics, int width, int height,
-                int sh_degree, bool mip, std::vector<float> background, float near, float far,
+                std::optional<ConstArray<Any>> shape, ConstArray<D<4>, D<4>> world_to_camera,
+                std::vector<float> intrinsics, int width, int height, int sh_degree, std::string antialias,
+                float dilation, int strips, std::vector<float> background, float near, float far,
                 Array<Any, Any, D<3>> color, Array<Any, Any> alpha, Array<Any> radii,
                 std::optional<Array<Any, Any>> depth_sum, std::optional<Array<Any, Any>> median_depth,
                 std::optional<Array<Any, Any, D<3>>> normals) {
         const FrameInput input =
-            make_input({means, quats, log_scales, logit_opacities, sh}, world_to_camera, intrinsics, width, height,
-                       sh_degree, mip, background, near, far, depth_sum.has_value());
+            make_input({means, quats, log_scales, logit_opacities, sh, shape}, world_to_camera, intrinsics, width, height,
+                       sh_degree, antialias, dilation, strips, background, near, far, depth_sum.has_value());
         const auto fits = [&](const auto& a) { return fits_image(a, input); };
         require(fits(color) && fits(alpha) && int64_t(radii.shape(0)) == input.count, "output of the wrong shape");
         require(!depth_sum || (median_depth && normals && fits(*depth_sum) && fits(*median_depth) && fits(*normals)),
@@ -110,20 +127,22 @@ class PyFrame {
     }
 
     void backward(ConstArray<Any, D<3>> means, ConstArray<Any, D<4>> quats, ConstArray<Any, D<3>> log_scales,
-                  ConstArray<Any> logit_opacities, ConstArray<Any, Any, D<3>> sh, Array<Any, Any, D<3>> color,
+                  ConstArray<Any> logit_opacities, ConstArray<Any, Any, D<3>> sh,
+                  std::optional<ConstArray<Any>> shape, Array<Any, Any, D<3>> color,
                   Array<Any, Any> alpha, std::optional<Array<Any, Any>> depth_sum,
                   std::optional<Array<Any, Any, D<3>>> normals, std::optional<ConstArray<Any, Any, D<3>>> v_color,
                   std::optional<ConstArray<Any, Any>> v_alpha, std::optional<ConstArray<Any, Any>> v_depth_sum,
                   std::optional<ConstArray<Any, Any>> v_median_depth,
                   std::optional<ConstArray<Any, Any, D<3>>> v_normals, Array<Any, D<3>> v_means,
                   Array<Any, D<4>> v_quats, Array<Any, D<3>> v_log_scales, Array<Any> v_logit_opacities,
-                  Array<Any, Any, D<3>> v_sh, Array<Any, D<4>> screen, std::optional<Array<D<3>, D<4>>> pose) {
+                  Array<Any, Any, D<3>> v_sh, std::optional<Array<Any>> v_shape, Array<Any, D<4>> screen, std::optional<Array<D<3>, D<4>>> pose) {
         nb::gil_scoped_release release;
         const std::lock_guard<std::mutex> one(mutex_);
         require(kernels_ != nullptr, "backward() before render()");
         const size_t n = means.shape(0);
         require(int64_t(n) == input_.count && quats.shape(0) == n && log_scales.shape(0) == n &&
-                    logit_opacities.shape(0) == n && sh.shape(0) == n && int(sh.shape(1)) == input_.sh_stored,
+                    logit_opacities.shape(0) == n && sh.shape(0) == n && int(sh.shape(1)) == input_.sh_stored &&
+                    shape.has_value() == input_.generalised && (!shape || shape->shape(0) == n),
                 "not the scene that was rendered");
         const auto fits = [&](const auto& a) { return !a || fits_image(*a, input_); };
         require(fits_image(color, input_) && fits_image(alpha, input_) && fits(depth_sum) && fits(normals) &&
@@ -131,17 +150,19 @@ class PyFrame {
                 "image of the wrong shape");
         require(v_means.shape(0) == n && v_quats.shape(0) == n && v_log_scales.shape(0) == n &&
                     v_logit_opacities.shape(0) == n && v_sh.shape(0) == n && v_sh.shape(1) == sh.shape(1) &&
-                    screen.shape(0) == n,
+                    screen.shape(0) == n && v_shape.has_value() == shape.has_value() &&
+                    (!v_shape || v_shape->shape(0) == n),
                 "gradient of the wrong shape");
         FrameInput in = input_;
         in.means = means.data(), in.quats = quats.data(), in.log_scales = log_scales.data();
         in.logit_opacities = logit_opacities.data(), in.sh = sh.data();
+        in.shape = data_or_null(shape);
         const FrameOutput out{color.data(), alpha.data(), data_or_null(depth_sum), nullptr, data_or_null(normals),
                               nullptr};
         const FrameGradients g{data_or_null(v_color), data_or_null(v_alpha), data_or_null(v_depth_sum),
                                data_or_null(v_median_depth), data_or_null(v_normals), v_means.data(),
                                v_quats.data(), v_log_scales.data(), v_logit_opacities.data(), v_sh.data(),
-                               screen.data(), data_or_null(pose)};
+                               data_or_null(v_shape), screen.data(), data_or_null(pose)};
         require(!in.geometry || (out.depth_sum && out.normals), "a geometry render needs its outputs back");
         kernels_->render_backward(frame_, in, out, g);
     }
@@ -216,17 +237,18 @@ NB_MODULE(_native, m) {
     nb::class_<PyFrame>(m, "Frame")
         .def(nb::init<>())
         .def("render", &PyFrame::render, "means"_a.noconvert(), "quats"_a.noconvert(), "log_scales"_a.noconvert(),
-             "logit_opacities"_a.noconvert(), "sh"_a.noconvert(), "world_to_camera"_a.noconvert(), "intrinsics"_a,
-             "width"_a, "height"_a, "sh_degree"_a, "mip"_a, "background"_a, "near"_a, "far"_a, "color"_a.noconvert(),
+             "logit_opacities"_a.noconvert(), "sh"_a.noconvert(), "shape"_a.noconvert().none(),
+             "world_to_camera"_a.noconvert(), "intrinsics"_a, "width"_a, "height"_a, "sh_degree"_a, "antialias"_a,
+             "dilation"_a, "strips"_a, "background"_a, "near"_a, "far"_a, "color"_a.noconvert(),
              "alpha"_a.noconvert(), "radii"_a.noconvert(), "depth_sum"_a.noconvert().none(),
              "median_depth"_a.noconvert().none(), "normals"_a.noconvert().none())
         .def("backward", &PyFrame::backward, "means"_a.noconvert(), "quats"_a.noconvert(),
-             "log_scales"_a.noconvert(), "logit_opacities"_a.noconvert(), "sh"_a.noconvert(), "color"_a.noconvert(),
-             "alpha"_a.noconvert(), "depth_sum"_a.noconvert().none(), "normals"_a.noconvert().none(),
+             "log_scales"_a.noconvert(), "logit_opacities"_a.noconvert(), "sh"_a.noconvert(), "shape"_a.noconvert().none(),
+             "color"_a.noconvert(), "alpha"_a.noconvert(), "depth_sum"_a.noconvert().none(), "normals"_a.noconvert().none(),
              "v_color"_a.noconvert().none(), "v_alpha"_a.noconvert().none(), "v_depth_sum"_a.noconvert().none(),
              "v_median_depth"_a.noconvert().none(), "v_normals"_a.noconvert().none(), "v_means"_a.noconvert(),
              "v_quats"_a.noconvert(), "v_log_scales"_a.noconvert(), "v_logit_opacities"_a.noconvert(),
-             "v_sh"_a.noconvert(), "screen"_a.noconvert(), "pose"_a.noconvert().none())
+             "v_sh"_a.noconvert(), "v_shape"_a.noconvert().none(), "screen"_a.noconvert(), "pose"_a.noconvert().none())
         .def("useful", &PyFrame::useful)
         .def_prop_ro("visible", &PyFrame::visible)
         .def_prop_ro("intersections", &PyFrame::intersections)

@@ -46,47 +46,23 @@ struct BlockTest {
         }
     }
 
-    SPLAT_HD uint32_t operator()(const Row& row, float limit) const {
-        const vf l11(row.l11), l21(row.l21), l22(row.l22), zero(0.f), three(3.f);
+    // `grow`: pixels by which a centre's reach is larger than the point (a kernel that integrates).
+    SPLAT_HD uint32_t operator()(const Row& row, float grow) const {
+        const vf l11(row.l11), l21(row.l21), l22(row.l22), zero(0.f), side(3.f + 2.f * grow), edge(grow);
         uint32_t mask = 0;
         for (int part = 0; part < kParts; ++part) {
-            const vf left = x[part] - vf(row.mx), right = left + three;
-            const vf top = y[part] - vf(row.my), bottom = top + three;
+            const vf left = x[part] - vf(row.mx) - edge, right = left + side;
+            const vf top = y[part] - vf(row.my) - edge, bottom = top + side;
             const vf near_x = min_(max_(zero, left), right), near_y = min_(max_(zero, top), bottom);
             const vf at_y = min_(max_(vf(row.ky) * near_x, top), bottom);
             const vf at_x = min_(max_(vf(row.kx) * near_y, left), right);
             const vf u1 = fma_(l11, near_x, l21 * at_y), v1 = l22 * at_y;
             const vf u2 = fma_(l11, at_x, l21 * near_y), v2 = l22 * near_y;
             const vf q = min_(fma_(u1, u1, v1 * v1), fma_(u2, u2, v2 * v2));
-            mask |= bits(q <= vf(limit)) << (part * W);
+            mask |= bits(q <= vf(row.limit)) << (part * W);
         }
         return mask;
     }
 };
-
-// What the pixel loop reads of a splat, in coordinates relative to the tile's middle, so that the
-// constants of u and v stay small: u = l11 x + l21 y + cu, v = l22 y + cv.
-struct Local {
-    float l11, l21, l22, cu, cv, log2_opacity, r, g, b;
-};
-
-SPLAT_HD Local localise(const Row& row, float middle_x, float middle_y) {
-    const float mx = row.mx - middle_x, my = row.my - middle_y;
-    return {row.l11, row.l21, row.l22, -(row.l11 * mx + row.l21 * my), -row.l22 * my, row.log2_opacity, row.r,
-            row.g, row.b};
-}
-
-// log2 of the unclamped alpha, and (u, v) of project.h.
-struct Exponent {
-    vf u, v, e;
-};
-
-SPLAT_HD Exponent exponent(const Local& s, vf x, vf y) {
-    const vf u = fma_(vf(s.l11), x, fma_(vf(s.l21), y, vf(s.cu))), v = fma_(vf(s.l22), y, vf(s.cv));
-    return {u, v, fnma_(v, v, fnma_(u, u, vf(s.log2_opacity)))};
-}
-
-// A margin on the block test for the rounding of the exponent.
-constexpr float kBlockMargin = 1e-3f;
 
 SPLAT_END

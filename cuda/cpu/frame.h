@@ -69,12 +69,15 @@ constexpr uint32_t kMostSlots = 0xffff0000u;  // leaves room to step past the en
 
 // What the pixel loop needs of one splat: one cache line.
 struct alignas(64) Row {
-    float mx, my, l11, l21, l22, log2_opacity, r, g, b, kx, ky, depth;
+    float mx, my, l11, l21, l22, log2_opacity, r, g, b, kx, ky;
+    float p;                    // exponent of u^2 + v^2; 0: see the kernel
     uint16_t tile_x, tile_y, tiles_x, tiles_y;
     uint32_t slot;              // first of its tiles_x * tiles_y slots
-    uint32_t unused;
+    float limit;                // alpha >= 1/255 only where u^2 + v^2 <= limit
 };
 static_assert(sizeof(Row) == 64, "a row is one cache line");
+
+enum class Filter { none, mip, analytic, moment, exact };
 
 struct FrameInput {
     int64_t count = 0;
@@ -84,7 +87,11 @@ struct FrameInput {
     float world_to_camera[16];  // row-major
     float fx, fy, cx, cy;
     int width, height;
-    bool mip = false;
+    bool generalised = false;   // a raw exponent per splat; else Gaussians
+    const float* shape = nullptr;
+    Filter filter = Filter::none;
+    float dilation = 0;         // of Filter::none and mip, px^2
+    int strips = 1;             // of Filter::exact
     float background[3] = {0, 0, 0};
     float near = 0.01f, far = 1e10f;
     bool geometry = false;
@@ -102,6 +109,7 @@ struct FrameOutput {
 struct FrameGradients {
     const float *color, *alpha, *depth_sum, *median_depth, *normals;  // of the outputs; may be null
     float *means, *quats, *log_scales, *logit_opacities, *sh;
+    float* shape;               // null for Gaussians
     float* screen;              // [N, 4]
     float* pose;                // [3, 4] or null
 };

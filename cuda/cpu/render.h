@@ -20,10 +20,12 @@ inline void render(Frame& frame, const FrameInput& in, const FrameOutput& out) {
     timed(frame.seconds[1], [&] { stage_sort(frame); });
     timed(frame.seconds[2], [&] { stage_bin(frame); });
     timed(frame.seconds[3], [&] {
-        if (in.geometry)
-            stage_blend<true>(frame, in, out);
-        else
-            stage_blend<false>(frame, in, out);
+        with_kernel(in, [&](auto kernel) {
+            if (in.geometry)
+                stage_blend<decltype(kernel), true>(frame, in, out);
+            else
+                stage_blend<decltype(kernel), false>(frame, in, out);
+        });
     });
 }
 

@@ -9,10 +9,12 @@ SPLAT_BEGIN
 
 inline void render_backward(Frame& frame, const FrameInput& in, const FrameOutput& out, const FrameGradients& g) {
     timed(frame.seconds[4], [&] {
-        if (in.geometry)
-            stage_blend_backward<true>(frame, in, out, g);
-        else
-            stage_blend_backward<false>(frame, in, out, g);
+        with_kernel(in, [&](auto kernel) {
+            if (in.geometry)
+                stage_blend_backward<decltype(kernel), true>(frame, in, out, g);
+            else
+                stage_blend_backward<decltype(kernel), false>(frame, in, out, g);
+        });
     });
     timed(frame.seconds[5], [&] { stage_project_backward(frame, in, g); });
 }

@@ -23,6 +23,11 @@ struct vf {
     SPLAT_HD static vf gather(const float* p, const int32_t* index) {
         return _mm256_i32gather_ps(p, _mm256_loadu_si256((const __m256i*)index), 4);
     }
+    SPLAT_HD void scatter(float* p, const int32_t* index) const {
+        alignas(32) float t[W];
+        store(t);
+        for (int i = 0; i < W; ++i) p[index[i]] = t[i];
+    }
     SPLAT_HD static vf iota() { return _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7); }
     SPLAT_HD void store(float* p) const { _mm256_storeu_ps(p, v); }
     SPLAT_HD void store_n(float* p, int n) const { _mm256_maskstore_ps(p, first(n), v); }
@@ -93,6 +98,8 @@ SPLAT_HD vf scale_by_floor(vf p, vf x) {
     __m256i e = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p.v), e));
 }
+// the same where the mask is set, 0 elsewhere
+SPLAT_HD vf scale_by_floor_keep(vm m, vf p, vf x) { return keep(m, scale_by_floor(p, x)); }
 // x = m * 2^e with m in [1, 2)
 SPLAT_HD vf split_exponent(vf x, vf& e) {
     const __m256i b = _mm256_castps_si256(x.v);

@@ -22,6 +22,9 @@ struct vf {
     SPLAT_HD static vf gather(const float* p, const int32_t* index) {
         return _mm512_i32gather_ps(_mm512_loadu_si512(index), p, 4);
     }
+    SPLAT_HD void scatter(float* p, const int32_t* index) const {
+        _mm512_i32scatter_ps(p, _mm512_loadu_si512(index), v, 4);
+    }
     SPLAT_HD static vf iota() {
         return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     }
@@ -90,6 +93,8 @@ SPLAT_HD vf rcp_(vf a) {
 // x - floor(x), and p * 2^floor(x)
 SPLAT_HD vf fraction(vf x) { return _mm512_reduce_ps(x.v, _MM_FROUND_TO_NEG_INF); }
 SPLAT_HD vf scale_by_floor(vf p, vf x) { return _mm512_scalef_ps(p.v, x.v); }
+// the same where the mask is set, 0 elsewhere
+SPLAT_HD vf scale_by_floor_keep(vm m, vf p, vf x) { return _mm512_maskz_scalef_ps(m.m, p.v, x.v); }
 // x = m * 2^e with m in [1, 2)
 SPLAT_HD vf split_exponent(vf x, vf& e) {
     e = _mm512_getexp_ps(x.v);

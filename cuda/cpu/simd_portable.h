@@ -41,6 +41,11 @@ struct vf {
     SPLAT_HD static vf gather(const float* p, const int32_t* i) {
         return float4_{p[i[0]], p[i[1]], p[i[2]], p[i[3]]};
     }
+    SPLAT_HD void scatter(float* p, const int32_t* index) const {
+        alignas(32) float t[W];
+        store(t);
+        for (int i = 0; i < W; ++i) p[index[i]] = t[i];
+    }
     SPLAT_HD static vf iota() { return float4_{0, 1, 2, 3}; }
     SPLAT_HD void store(float* p) const { std::memcpy(p, &v, 16); }
     SPLAT_HD void store_n(float* p, int n) const { std::memcpy(p, &v, size_t(n) * 4); }
@@ -117,6 +122,8 @@ SPLAT_HD vf split_exponent(vf x, vf& e) {
     e = __builtin_convertvector((b >> 23) - 127, float4_);
     return as_float((b & 0x007fffff) | 0x3f800000);
 }
+// the same where the mask is set, 0 elsewhere
+SPLAT_HD vf scale_by_floor_keep(vm m, vf p, vf x) { return keep(m, scale_by_floor(p, x)); }
 SPLAT_HD float sum(vf a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
 
 SPLAT_END

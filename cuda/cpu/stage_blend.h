@@ -1,24 +1,26 @@
 // Stage 4: blend the tiles. Tiles in parallel; in a tile, batches of splats are sorted out to the
-// 4x4 blocks they reach, then every block runs over its own list with its pixels in registers.
+// 4x4 blocks they reach, then every block runs over its own list with its pixels in registers. What
+// a splat's alpha is at a pixel is the kernel K's business (kernel_plain.h).
 #pragma once
 
 #include <cstring>
 
 #include "../include/splat/geometry.h"
-#include "block.h"
+#include "kernels_all.h"
 #include "pool.h"
 
 SPLAT_BEGIN
 
 constexpr int kBatch = 256;
+constexpr int kGroup = W == 16 ? 4 : 2;  // splats whose alphas are worked out side by side
 
-template <bool G>
+template <class K, bool G>
 struct TileState {
     alignas(64) float transmittance[16][16];
     alignas(64) float red[16][16], green[16][16], blue[16][16];
     alignas(64) float depth[G ? 16 : 1][16], median[G ? 16 : 1][16];
     alignas(64) float nx[G ? 16 : 1][16], ny[G ? 16 : 1][16], nz[G ? 16 : 1][16];
-    Local splats[kBatch + 1];
+    typename K::Local splats[kBatch + 1];
     uint32_t ids[kBatch + 1];
     uint16_t list[16][kBatch + 16];
     int count[16];
@@ -30,9 +32,10 @@ inline Whitening<vf> broadcast_whitening(const float* w) {
             {vf(w[9]), vf(w[10]), vf(w[11])}};
 }
 
-// Block b's splats of this batch, front to back, from the masks reach[0 .. n).
-template <bool G>
-inline void sort_out(TileState<G>& s, int n, uint32_t live) {
+// Block b's splats of this batch, front to back, from the masks reach[0 .. n); each list is filled
+// up to a whole number of groups with splat n, which is nowhere.
+template <class K, bool G>
+inline void sort_out(TileState<K, G>& s, int n, uint32_t live) {
     std::memset(s.count, 0, sizeof(s.count));
 #if defined(__AVX512F__)
     for (int i = 0; i < n; i += 16) {
@@ -55,6 +58,8 @@ inline void sort_out(TileState<G>& s, int n, uint32_t live) {
             s.list[b][s.count[b]++] = uint16_t(i);
         }
 #endif
+    for (int b = 0; b < 16; ++b)
+        for (int k = 0; k < kGroup - 1; ++k) s.list[b][s.count[b] + k] = uint16_t(n);
 }
 
 // Rays of the pixels of a block part: camera frame, z = 1.
@@ -67,8 +72,8 @@ SPLAT_HD Rays rays(const FrameInput& in, const Centres& at, int b, int part, flo
 }
 
 // Part `part` of block b over its list. Returns false once every pixel is finished.
-template <bool G>
-inline bool blend_block(TileState<G>& s, const Frame& frame, int b, int part, vf px, vf py, Rays ray) {
+template <class K, bool G>
+inline bool blend_block(TileState<K, G>& s, const Frame& frame, const Centres& at, int b, int part, Rays ray) {
     const int o = part * W;
     vf T = vf::load(s.transmittance[b] + o);
     vf R = vf::load(s.red[b] + o), Gr = vf::load(s.green[b] + o), B = vf::load(s.blue[b] + o);
@@ -77,29 +82,33 @@ inline bool blend_block(TileState<G>& s, const Frame& frame, int b, int part, vf
         D = vf::load(s.depth[b] + o), M = vf::load(s.median[b] + o);
         NX = vf::load(s.nx[b] + o), NY = vf::load(s.ny[b] + o), NZ = vf::load(s.nz[b] + o);
     }
-    const vf finished(kTransmittanceMin), faint(kLog2AlphaMin), most(kAlphaMax);
+    const vf finished(kTransmittanceMin), most(kAlphaMax);
     bool live = true;
     const uint16_t *k = s.list[b], *end = k + s.count[b];
-    for (; k < end; ++k) {
-        const vm open = T >= finished;
-        if (!any(open)) {
+    for (; k < end; k += kGroup) {
+        if (!any(T >= finished)) {
             live = false;
             break;
         }
-        const Local& splat = s.splats[*k];
-        const Exponent x = exponent(splat, px, py);
-        const vm seen = (x.e >= faint) & open;
-        const vf w = min_keep(seen, exp2_pixel(x.e), most) * T;
-        const vf before = T;
-        T -= w;
-        R = fma_(w, vf(splat.r), R), Gr = fma_(w, vf(splat.g), Gr), B = fma_(w, vf(splat.b), B);
-        s.hit[*k] |= uint16_t(uint32_t(any(seen)) << b);
-        if constexpr (G) {
-            const RayHit<vf> h =
-                intersect(broadcast_whitening(frame.whitening.get() + int64_t(s.ids[*k]) * 12), ray.x, ray.y);
-            D = fma_(w, h.t, D);
-            M = select((before >= vf(0.5f)) & (T < vf(0.5f)), h.t, M);
-            NX = fma_(w, h.normal.x, NX), NY = fma_(w, h.normal.y, NY), NZ = fma_(w, h.normal.z, NZ);
+        const typename K::Local* splat[kGroup];
+        for (int i = 0; i < kGroup; ++i) splat[i] = &s.splats[k[i]];
+        vf alpha[kGroup];
+        K::template alphas<kGroup>(splat, at, b, part, alpha);
+        for (int i = 0; i < kGroup; ++i) alpha[i] = min_(alpha[i], most);
+        for (int i = 0; i < kGroup; ++i) {
+            const vf before = T, w = mul_keep(T >= finished, alpha[i], T);
+            T -= w;
+            R = fma_(w, vf(splat[i]->r), R), Gr = fma_(w, vf(splat[i]->g), Gr), B = fma_(w, vf(splat[i]->b), B);
+            const bool hit = any(w > vf(0.f));
+            s.hit[k[i]] |= uint16_t(uint32_t(hit) << b);
+            if constexpr (G) {
+                if (!hit) continue;
+                const RayHit<vf> h =
+                    intersect(broadcast_whitening(frame.whitening.get() + int64_t(s.ids[k[i]]) * 12), ray.x, ray.y);
+                D = fma_(w, h.t, D);
+                M = select((before >= vf(0.5f)) & (T < vf(0.5f)), h.t, M);
+                NX = fma_(w, h.normal.x, NX), NY = fma_(w, h.normal.y, NY), NZ = fma_(w, h.normal.z, NZ);
+            }
         }
     }
     T.store(s.transmittance[b] + o);
@@ -111,8 +120,8 @@ inline bool blend_block(TileState<G>& s, const Frame& frame, int b, int part, vf
     return live;
 }
 
-template <bool G>
-inline void write_tile(const TileState<G>& s, const FrameInput& in, const FrameOutput& out, int x0, int y0) {
+template <class K, bool G>
+inline void write_tile(const TileState<K, G>& s, const FrameInput& in, const FrameOutput& out, int x0, int y0) {
     for (int b = 0; b < 16; ++b)
         for (int l = 0; l < 16; ++l) {
             const int x = x0 + (b & 3) * 4 + (l & 3), y = y0 + (b >> 2) * 4 + (l >> 2);
@@ -134,9 +143,9 @@ inline void write_tile(const TileState<G>& s, const FrameInput& in, const FrameO
 }
 
 // Pixels outside the image start finished.
-template <bool G>
-inline void clear_tile(TileState<G>& s, const FrameInput& in, int x0, int y0) {
-    std::memset(&s, 0, offsetof(TileState<G>, splats));
+template <class K, bool G>
+inline void clear_tile(TileState<K, G>& s, const FrameInput& in, int x0, int y0) {
+    std::memset(&s, 0, sizeof(float) * 16 * (4 * 16 + 5 * (G ? 16 : 1)));
     for (int b = 0; b < 16; ++b)
         for (int l = 0; l < 16; ++l) {
             const bool inside = x0 + (b & 3) * 4 + (l & 3) < in.width && y0 + (b >> 2) * 4 + (l >> 2) < in.height;
@@ -144,9 +153,9 @@ inline void clear_tile(TileState<G>& s, const FrameInput& in, int x0, int y0) {
         }
 }
 
-template <bool G>
+template <class K, bool G>
 inline void blend_tile(Frame& frame, const FrameInput& in, const FrameOutput& out, const Centres& at, int tile,
-                       TileState<G>& s) {
+                       TileState<K, G>& s) {
     const int x0 = tile % frame.tiles_x * kTile, y0 = tile / frame.tiles_x * kTile;
     const float middle_x = float(x0 + kTile / 2), middle_y = float(y0 + kTile / 2);
     clear_tile(s, in, x0, y0);
@@ -160,18 +169,19 @@ inline void blend_tile(Frame& frame, const FrameInput& in, const FrameOutput& ou
             const uint32_t id = lists[first + i];
             if (i + 8 < count) __builtin_prefetch(&frame.rows[lists[first + i + 8]]);
             const Row& row = frame.rows[id];
-            const uint32_t mask = reaches(row, row.log2_opacity - kLog2AlphaMin + kBlockMargin) & live;
-            s.splats[n] = localise(row, middle_x, middle_y);
+            const uint32_t mask = reaches(row, K::kGrow) & live;
+            s.splats[n] = K::localise(frame, row, id, middle_x, middle_y);
             s.ids[n] = id, s.reach[n] = uint16_t(mask), s.hit[n] = 0;
             n += mask != 0;
         }
+        s.splats[n] = K::nothing();
+        s.ids[n] = 0, s.hit[n] = 0;
         sort_out(s, n, live);
         for (int b = 0; b < 16; ++b) {
             if (!(live >> b & 1u)) continue;
             bool open = false;
             for (int part = 0; part < kParts; ++part)
-                open |= blend_block(s, frame, b, part, at.x[b][part], at.y[b][part],
-                                    G ? rays(in, at, b, part, middle_x, middle_y) : Rays{});
+                open |= blend_block(s, frame, at, b, part, G ? rays(in, at, b, part, middle_x, middle_y) : Rays{});
             if (!open) live &= ~(1u << b);
         }
         for (int i = 0; i < n; ++i) {
@@ -184,14 +194,14 @@ inline void blend_tile(Frame& frame, const FrameInput& in, const FrameOutput& ou
     write_tile(s, in, out, x0, y0);
 }
 
-template <bool G>
+template <class K, bool G>
 inline void stage_blend(Frame& frame, const FrameInput& in, const FrameOutput& out) {
     const int64_t tiles = int64_t(frame.tiles_x) * frame.tiles_y;
     frame.masks.reserve(frame.intersections + 1);
     frame.tile_hits.reserve(tiles);
     const Centres at;
     pool().parallel_for(tiles, [&](int64_t tile) {
-        static thread_local Buffer<TileState<G>> scratch;
+        static thread_local Buffer<TileState<K, G>> scratch;
         blend_tile(frame, in, out, at, int(tile), *scratch.reserve(1));
     });
     frame.hits = 0;

@@ -17,8 +17,7 @@
 
 SPLAT_BEGIN
 
-// Order of the sums of one (splat, tile) pair; h = alpha dL/dalpha.
-enum Sum { kSumH, kSumU, kSumV, kSumUU, kSumUV, kSumVV, kSumR, kSumG, kSumB, kSumAbsX, kSumAbsY };
+constexpr float kLog2Clamped = -0.0146f;  // a little below log2(kAlphaMax)
 
 template <bool G>
 struct TileGradient {
@@ -84,17 +83,17 @@ inline void load_tile_gradient(TileGradient<G>& s, const FrameInput& in, const F
         }
 }
 
-// One block part of one splat: updates the pixels, adds to sums[0..11) and to the whitening's.
-template <bool G>
-SPLAT_HD void backward_block(TileGradient<G>& s, const Local& splat, const Whitening<vf>& white, int b, int o, vf px,
-                             vf py, Rays ray, vf* sums, Mat3<vf>& grad_m, Vec3<vf>& grad_p) {
-    const vf T = vf::load(s.transmittance[b] + o);
+// The rest of a splat's gradient at one vector of pixels, its alpha known: updates the pixels, gives
+// h = alpha dL/dalpha. With Clamp the splat's alpha can exceed kAlphaMax.
+template <bool Clamp, bool G, class Sums>
+SPLAT_HD vf backward_pixels(TileGradient<G>& s, const PlainLocal& splat, const Whitening<vf>& white, int b, int o,
+                            vf raw, Rays ray, Sums& sums, Mat3<vf>& grad_m, Vec3<vf>& grad_p) {
+    const vf T = vf::load(s.transmittance[b] + o), most(kAlphaMax);
     const vf g0 = vf::load(s.red[b] + o), g1 = vf::load(s.green[b] + o), g2 = vf::load(s.blue[b] + o);
-    const Exponent x = exponent(splat, px, py);
-    const vf raw = exp2_pixel(x.e), most(kAlphaMax);
-    const vm seen = (x.e >= vf(kLog2AlphaMin)) & (T >= vf(kTransmittanceMin));
-    const vf alpha = min_keep(seen, raw, most), w = alpha * T, after = T - w;
     vf f = fma_(g0, vf(splat.r), fma_(g1, vf(splat.g), fma_(g2, vf(splat.b), vf::load(s.alpha[b] + o))));
+    const vm open = T >= vf(kTransmittanceMin);
+    const vf alpha = Clamp ? min_keep(open, raw, most) : keep(open, raw);
+    const vf w = alpha * T, after = T - w;
     if constexpr (G) {
         const RayHit<vf> hit = intersect(white, ray.x, ray.y);
         const Vec3<vf> gn{vf::load(s.nx[b] + o), vf::load(s.ny[b] + o), vf::load(s.nz[b] + o)};
@@ -107,27 +106,47 @@ SPLAT_HD void backward_block(TileGradient<G>& s, const Local& splat, const White
     const vf wf = w * f, rest = vf::load(s.rest[b] + o) - wf;
     rest.store(s.rest[b] + o);
     after.store(s.transmittance[b] + o);
-    const vf h = keep(raw < most, fnma_(rest * alpha, rcp_rough(vf(1.f) - alpha), wf));
-    const vf hu = h * x.u, hv = h * x.v;
-    sums[kSumH] += h;
-    sums[kSumU] += hu;
-    sums[kSumV] += hv;
-    sums[kSumUU] = fma_(hu, x.u, sums[kSumUU]);
-    sums[kSumUV] = fma_(hu, x.v, sums[kSumUV]);
-    sums[kSumVV] = fma_(hv, x.v, sums[kSumVV]);
-    sums[kSumR] = fma_(w, g0, sums[kSumR]);
-    sums[kSumG] = fma_(w, g1, sums[kSumG]);
-    sums[kSumB] = fma_(w, g2, sums[kSumB]);
-    sums[kSumAbsX] += abs_(hu);
-    sums[kSumAbsY] += abs_(fma_(vf(splat.l21), hu, vf(splat.l22) * hv));
+    sums.add_color(w, g0, g1, g2);
+    const vf h = fnma_(rest * alpha, rcp_rough(vf(1.f) - alpha), wf);
+    return Clamp ? keep(raw < most, h) : h;
 }
 
-template <bool G>
+template <class K>
+struct TileWork {
+    const FrameInput& in;
+    const Centres& at;
+    float middle_x, middle_y;
+};
+
+// One splat over the blocks of `mask`: first its alphas everywhere, which depend on nothing, then
+// the compositing; that way the long chains of the first overlap.
+template <class K, bool Clamp, bool G>
+SPLAT_HD void backward_splat(TileGradient<G>& s, const TileWork<K>& tile, const typename K::Local& splat,
+                             const Whitening<vf>& white, uint32_t mask, typename K::Sums& sums, Mat3<vf>& grad_m,
+                             Vec3<vf>& grad_p) {
+    typename K::Held held;
+    int n = 0;
+    for (uint32_t m = mask; m; m &= m - 1)
+        for (int part = 0; part < kParts; ++part) K::hold(splat, tile.at, __builtin_ctz(m), part, held, n++);
+    n = 0;
+    for (uint32_t m = mask; m; m &= m - 1) {
+        const int b = __builtin_ctz(m);
+        for (int part = 0; part < kParts; ++part, ++n) {
+            const Rays ray = G ? rays(tile.in, tile.at, b, part, tile.middle_x, tile.middle_y) : Rays{};
+            const vf h = backward_pixels<Clamp>(s, splat, white, b, part * W, vf::load(held.alpha[n]), ray, sums,
+                                                grad_m, grad_p);
+            sums.add(splat, tile.at, b, part, held, n, h);
+        }
+    }
+}
+
+template <class K, bool G>
 inline void backward_tile(Frame& frame, const FrameInput& in, const FrameOutput& out, const FrameGradients& g,
                           const Centres& at, int tile, TileGradient<G>& s) {
     const int tile_x = tile % frame.tiles_x, tile_y = tile / frame.tiles_x, x0 = tile_x * kTile, y0 = tile_y * kTile;
     const float middle_x = float(x0 + kTile / 2), middle_y = float(y0 + kTile / 2);
     load_tile_gradient(s, in, out, g, x0, y0);
+    const TileWork<K> work{in, at, middle_x, middle_y};
     const uint32_t begin = frame.tile_begin[tile], hits = frame.tile_hits[tile];
     const uint32_t* ids = frame.lists.get() + begin;
     const uint16_t* masks = frame.masks.get() + begin;
@@ -141,21 +160,21 @@ inline void backward_tile(Frame& frame, const FrameInput& in, const FrameOutput&
         if (i + 8 < hits) __builtin_prefetch(rows + ids[i + 8]);
         if (i + 4 < hits) __builtin_prefetch(all_sums + slot_of(rows[ids[i + 4]]) * kSums, 1);
         const Row& row = rows[ids[i]];
-        const Local splat = localise(row, middle_x, middle_y);
-        vf sums[16];
+        const typename K::Local splat = K::localise(frame, row, ids[i], middle_x, middle_y);
+        typename K::Sums sums{};
         Mat3<vf> grad_m{};
         Vec3<vf> grad_p{};
         Whitening<vf> white{};
         if constexpr (G) white = broadcast_whitening(frame.whitening.get() + int64_t(ids[i]) * 12);
-        for (uint32_t m = masks[i]; m; m &= m - 1) {
-            const int b = __builtin_ctz(m);
-            for (int part = 0; part < kParts; ++part)
-                backward_block(s, splat, white, b, part * W, at.x[b][part], at.y[b][part],
-                               G ? rays(in, at, b, part, middle_x, middle_y) : Rays{}, sums, grad_m, grad_p);
-        }
+        if (splat.log2_opacity > kLog2Clamped)
+            backward_splat<K, true>(s, work, splat, white, masks[i], sums, grad_m, grad_p);
+        else
+            backward_splat<K, false>(s, work, splat, white, masks[i], sums, grad_m, grad_p);
         const int64_t slot = slot_of(row);
         touched[slot] = 1;
-        write_sums(sums, all_sums + slot * kSums, 11);
+        vf totals[16];
+        sums.put(totals);
+        write_sums(totals, all_sums + slot * kSums, K::kSums);
         if constexpr (G) {
             const vf geometry[16] = {grad_m.m[0][0], grad_m.m[0][1], grad_m.m[0][2], grad_m.m[1][0], grad_m.m[1][1], grad_m.m[1][2],
                                      grad_m.m[2][0], grad_m.m[2][1], grad_m.m[2][2], grad_p.x, grad_p.y, grad_p.z};
@@ -164,7 +183,7 @@ inline void backward_tile(Frame& frame, const FrameInput& in, const FrameOutput&
     }
 }
 
-template <bool G>
+template <class K, bool G>
 inline void stage_blend_backward(Frame& frame, const FrameInput& in, const FrameOutput& out,
                                  const FrameGradients& g) {
     frame.sums.reserve(frame.slots * kSums);
@@ -173,7 +192,7 @@ inline void stage_blend_backward(Frame& frame, const FrameInput& in, const Frame
     const Centres at;
     pool().parallel_for(int64_t(frame.tiles_x) * frame.tiles_y, [&](int64_t tile) {
         static thread_local Buffer<TileGradient<G>> scratch;
-        backward_tile(frame, in, out, g, at, int(tile), *scratch.reserve(1));
+        backward_tile<K>(frame, in, out, g, at, int(tile), *scratch.reserve(1));
     });
 }
 

@@ -6,10 +6,9 @@
 #include <stdexcept>
 #include <string>
 
-#include "../include/splat/footprint.h"
 #include "../include/splat/geometry.h"
 #include "../include/splat/sh.h"
-#include "frame.h"
+#include "footprints.h"
 #include "pool.h"
 #include "simd.h"
 
@@ -33,8 +32,8 @@ inline View<F> make_view(const FrameInput& in) {
     v.v_low = F((-kFrustumMargin * h - in.cy) / in.fy);
     v.v_high = F(((1 + kFrustumMargin) * h - in.cy) / in.fy);
     v.near = F(in.near), v.far = F(in.far);
-    v.dilation = F(in.mip ? kDilationMip : kDilationNone);
-    v.mip = in.mip;
+    v.mip = in.filter == Filter::mip;
+    v.dilation = F(in.dilation);
     return v;
 }
 
@@ -96,20 +95,20 @@ inline int clamp_tile(float v, int high) { return v <= 0.f ? 0 : v >= float(high
 
 // Rows of the visible among W consecutive Gaussians; returns how many ids were written.
 inline int project_lanes(const FrameInput& in, const View<vf>& view, Frame& frame, int64_t first, int lanes,
-                         float* radii, uint32_t* ids) {
+                         float* radii, uint32_t* ids, uint32_t* keys) {
     alignas(64) int32_t index[W];
     for (int l = 0; l < W; ++l) index[l] = l < lanes ? l : lanes - 1;
     const Splat3D<vf> s = gather_splats(in, first, index);
     const Projection<vf> p = project(view, s);
-    const Footprint<vf> f = footprint<PlainProfile>(view, p, filter_dilate(view, p, vf(1.f)));
+    const Footprint<vf> f = make_footprint(in, view, p, gather_shape(in, first, index).value);
     const uint32_t seen = bits(reaches_image(view, f)) & (lanes < 32 ? (1u << lanes) - 1u : ~0u);
     const vf radius = select(mask_from_bits(seen), max_(f.extent.x, f.extent.y), vf(0.f));
     radius.store_n(radii + first, lanes);
     if (!seen) return 0;
-    alignas(64) float out[14][W];
-    const vf fields[14] = {f.mean.x, f.mean.y, f.l11, f.l21, f.l22, f.log2_opacity, f.kx, f.ky, f.depth,
-                           f.extent.x, f.extent.y, vf(0.f), vf(0.f), vf(0.f)};
-    for (int k = 0; k < 11; ++k) fields[k].store(out[k]);
+    const vf fields[] = {f.mean.x, f.mean.y, f.l11, f.l21, f.l22, f.log2_opacity, f.kx, f.ky, f.p, f.limit, f.extent.x,
+                         f.extent.y, f.depth};
+    alignas(64) float out[13][W];
+    for (int k = 0; k < 13; ++k) fields[k].store(out[k]);
     int found = 0;
     for (int l = 0; l < lanes; ++l) {
         if (!(seen >> l & 1u)) continue;
@@ -117,15 +116,17 @@ inline int project_lanes(const FrameInput& in, const View<vf>& view, Frame& fram
         row.mx = out[0][l], row.my = out[1][l];
         row.l11 = out[2][l], row.l21 = out[3][l], row.l22 = out[4][l];
         row.log2_opacity = out[5][l];
-        row.kx = out[6][l], row.ky = out[7][l], row.depth = out[8][l];
+        row.kx = out[6][l], row.ky = out[7][l];
+        row.p = out[8][l], row.limit = out[9][l];
         // tiles whose pixel centres [16 i + 0.5, 16 i + 15.5] the box can reach
-        const float ex = out[9][l], ey = out[10][l], tile = 1.f / kTile;
+        const float ex = out[10][l], ey = out[11][l], tile = 1.f / kTile;
         const int x0 = clamp_tile((row.mx - ex - 0.5f) * tile, frame.tiles_x - 1);
         const int y0 = clamp_tile((row.my - ey - 0.5f) * tile, frame.tiles_y - 1);
         const int x1 = clamp_tile((row.mx + ex - 0.5f) * tile, frame.tiles_x - 1);
         const int y1 = clamp_tile((row.my + ey - 0.5f) * tile, frame.tiles_y - 1);
         row.tile_x = uint16_t(x0), row.tile_y = uint16_t(y0);
         row.tiles_x = uint16_t(x1 - x0 + 1), row.tiles_y = uint16_t(y1 - y0 + 1);
+        std::memcpy(&keys[found], &out[12][l], 4);  // positive floats order like their bits
         ids[found++] = uint32_t(first + l);
     }
     if (in.geometry) {
@@ -166,13 +167,15 @@ inline void stage_project(Frame& frame, const FrameInput& in, float* radii) {
     frame.rows.reserve(n + W);
     if (in.geometry) frame.whitening.reserve((n + W) * 12);
     uint32_t* local = frame.keys_other.reserve(n + kChunk);
+    uint32_t* local_keys = frame.order_other.reserve(n + kChunk);
     frame.chunk_count.reserve(chunks + 1);
     frame.chunk_slots.reserve(chunks + 1);
     pool().parallel_for(chunks, [&](int64_t c) {
         const int64_t begin = c * kChunk, end = begin + kChunk < n ? begin + kChunk : n;
         int found = 0;
         for (int64_t i = begin; i < end; i += W)
-            found += project_lanes(in, view, frame, i, int(end - i < W ? end - i : W), radii, local + begin + found);
+            found += project_lanes(in, view, frame, i, int(end - i < W ? end - i : W), radii, local + begin + found,
+                                   local_keys + begin + found);
         color_chunk(in, view, frame, begin, local + begin, found);
         int64_t slots = 0;
         for (int k = 0; k < found; ++k) {
@@ -209,9 +212,7 @@ inline void stage_project(Frame& frame, const FrameInput& in, float* radii) {
             row.slot = slot;
             slot += uint32_t(row.tiles_x) * row.tiles_y;
             frame.ids[to + k] = id;
-            uint32_t key;
-            std::memcpy(&key, &row.depth, 4);  // positive floats order like their bits
-            frame.keys[to + k] = key;
+            frame.keys[to + k] = local_keys[c * kChunk + k];
         }
     });
 }

@@ -4,7 +4,6 @@
 
 #include <cstring>
 
-#include "../include/splat/footprint_backward.h"
 #include "stage_blend_backward.h"
 #include "stage_project.h"
 
@@ -72,14 +71,16 @@ inline void backward_lanes(const Frame& frame, const FrameInput& in, const Frame
                            int64_t base, const int32_t* index, int lanes, vf* pose) {
     const Row* rows[W];
     for (int l = 0; l < lanes; ++l) rows[l] = &frame.rows[base + index[l]];
-    alignas(64) float sums[kSums][W], footprints[6][W] = {};
-    add_slots<kSums>(frame, frame.sums.get(), rows, lanes, sums);
+    alignas(64) float footprints[6][W] = {};
+    RowSums sums;
+    add_slots<kSums>(frame, frame.sums.get(), rows, lanes, sums.sums);
     for (int l = 0; l < lanes; ++l) {
         footprints[0][l] = rows[l]->l11, footprints[1][l] = rows[l]->l21, footprints[2][l] = rows[l]->l22;
         footprints[3][l] = rows[l]->r, footprints[4][l] = rows[l]->g, footprints[5][l] = rows[l]->b;
     }
-    const auto total = [&](int k) { return vf::load(sums[k]); };
+    const auto total = [&](int k) { return sums.total(k); };
     const auto of = [&](int k) { return vf::load(footprints[k]); };
+    sums.l11 = of(0), sums.l21 = of(1), sums.l22 = of(2);
     const vf zero(0.f);
 
     const Splat3D<vf> splat = gather_splats(in, base, index);
@@ -90,11 +91,8 @@ inline void backward_lanes(const Frame& frame, const FrameInput& in, const Frame
         add_slots<kGeometrySums>(frame, frame.geometry_sums.get(), rows, lanes, more);
         extra = whitening_backward(p, whitening(p), mat3(more), {vf::load(more[9]), vf::load(more[10]), vf::load(more[11])});
     }
-    const Moments<vf> moments{total(kSumH),  total(kSumU),  total(kSumV), total(kSumUU),
-                              total(kSumUV), total(kSumVV), zero};
-    const Filtered<vf> filtered = filter_dilate(view, p, vf(1.f));
-    const FilteredGradient<vf> image = filter_dilate_backward(
-        view, p, filtered, footprint_backward<PlainProfile>(of(0), of(1), of(2), filtered.t, moments));
+    const Curve<vf> shape = gather_shape(in, base, index);
+    const FilteredGradient<vf> image = footprint_gradient(in, view, p, shape.value, sums);
     const SplatGradient<vf> v = project_backward(view, p, image, in.geometry ? &extra : nullptr);
     const ViewRay ray = view_ray(view, splat.mean);
     const Vec3<vf> vc{keep(of(3) > zero, total(kSumR)), keep(of(4) > zero, total(kSumG)),
@@ -105,6 +103,7 @@ inline void backward_lanes(const Frame& frame, const FrameInput& in, const Frame
     scatter<4>(g.quats, base, index, lanes, {v.quat.w, v.quat.x, v.quat.y, v.quat.z});
     scatter<3>(g.log_scales, base, index, lanes, {v.log_scale.x, v.log_scale.y, v.log_scale.z});
     scatter<1>(g.logit_opacities, base, index, lanes, {v.logit_opacity});
+    if (g.shape) scatter<1>(g.shape, base, index, lanes, {image.t * shape.slope});
     scatter<4>(g.screen, base, index, lanes,
                {v.mean2d.x, v.mean2d.y, inverse_k * of(0) * total(kSumAbsX), inverse_k * total(kSumAbsY)});
     if (!pose) return;
@@ -135,15 +134,36 @@ inline void finish_pose(const Frame& frame, const FrameInput& in, int64_t chunks
     }
 }
 
+// Zero gradients for the splats of a chunk that no pixel saw.
+inline void clear_unseen(const Frame& frame, const FrameInput& in, const FrameGradients& g, int64_t chunk,
+                         int64_t begin, int64_t size) {
+    struct Rows {
+        float* p;
+        int64_t width;
+    };
+    const Rows all[] = {{g.means, 3}, {g.quats, 4}, {g.log_scales, 3}, {g.logit_opacities, 1},
+                        {g.shape, 1}, {g.screen, 4}, {g.sh, int64_t(in.sh_stored) * 3}};
+    int64_t from = begin;
+    const int64_t end = frame.chunk_count[chunk + 1];
+    for (int64_t k = frame.chunk_count[chunk]; k <= end; ++k) {
+        const int64_t to = k < end ? int64_t(frame.ids[k]) : begin + size;
+        for (const Rows& r : all)
+            if (r.p && to > from) std::memset(r.p + from * r.width, 0, size_t((to - from) * r.width) * 4);
+        from = to + 1;
+    }
+    if (in.sh_stored <= sh_count(in.sh_degree)) return;
+    const int64_t used = sh_count(in.sh_degree) * 3, width = int64_t(in.sh_stored) * 3;
+    for (int64_t k = frame.chunk_count[chunk]; k < end; ++k)
+        std::memset(g.sh + int64_t(frame.ids[k]) * width + used, 0, size_t(width - used) * 4);
+}
+
 inline void stage_project_backward(Frame& frame, const FrameInput& in, const FrameGradients& g) {
     const View<vf> view = make_view<vf>(in);
     const int64_t n = in.count, chunks = (n + kChunk - 1) / kChunk;
     if (g.pose) frame.pose_sums.reserve((chunks + 1) * 16);
     pool().parallel_for(chunks, [&](int64_t c) {
         const int64_t begin = c * kChunk, size = (begin + kChunk < n ? begin + kChunk : n) - begin;
-        const auto clear = [&](float* p, int64_t width) { std::memset(p + begin * width, 0, size_t(size * width) * 4); };
-        clear(g.means, 3), clear(g.quats, 4), clear(g.log_scales, 3), clear(g.logit_opacities, 1);
-        clear(g.sh, in.sh_stored * 3), clear(g.screen, 4);
+        clear_unseen(frame, in, g, c, begin, size);
         vf pose[kPoseSums];
         const int64_t end = frame.chunk_count[c + 1];
         for (int64_t k = frame.chunk_count[c]; k < end; k += W) {

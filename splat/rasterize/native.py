@@ -14,9 +14,10 @@ from torch import Tensor
 from splat import native_core
 from splat.cameras import Camera
 from splat.errors import SplatError
-from splat.gaussians import Gaussians
+from splat.gaussians import PARAMETERS, Gaussians
 from splat.rasterize.rendered import Rendered
-from splat.rasterize.settings import RenderSettings
+from splat.rasterize.reference_pool import pooled
+from splat.rasterize.settings import DILATION, RenderSettings
 
 idle_frames: list[Any] = []
 """Frames nobody uses; the last one is the last to have been used (benchmarks read its timings)."""
@@ -43,13 +44,21 @@ class _View:
             "width": camera.width,
             "height": camera.height,
             "sh_degree": stored if settings.sh_degree is None else min(settings.sh_degree, stored),
-            "mip": settings.antialias == "mip",
+            "antialias": settings.antialias,
+            "dilation": _dilation(settings),
+            "strips": settings.strips,
             "background": list(settings.background),
             "near": settings.near,
             "far": settings.far,
         }
         self.size = (camera.height, camera.width)
         self.geometry = settings.geometry
+
+
+def _dilation(settings: RenderSettings) -> float:
+    """Variance that "none" and "mip" add, in samples^2; "none" keeps the model's size in sub-pixels."""
+    side = settings.subpixel if settings.antialias == "none" else 1
+    return DILATION.get(settings.antialias, 0.0) * side**2
 
 
 class _Rasterize(torch.autograd.Function):
@@ -61,12 +70,14 @@ class _Rasterize(torch.autograd.Function):
         log_scales: Tensor,
         logit_opacities: Tensor,
         sh: Tensor,
+        shape: Tensor | None,
         world_to_camera: Tensor,
         screen: Tensor | None,
         view: _View,
     ) -> tuple[Tensor | None, ...]:
         lease = _Lease()
-        scene = [t.detach().contiguous() for t in (means, quats, log_scales, logit_opacities, sh)]
+        given = (means, quats, log_scales, logit_opacities, sh, shape)
+        scene = [None if t is None else t.detach().contiguous() for t in given]
         color = torch.empty(*view.size, 3)
         alpha = torch.empty(view.size)
         radii = torch.empty(means.shape[0])
@@ -102,9 +113,9 @@ class _Rasterize(torch.autograd.Function):
         v_normals: Tensor | None = None,
     ) -> tuple[Tensor | None, ...]:
         *scene, color, alpha, depth_sum, normals = ctx.saved_tensors
-        gradients = [torch.empty_like(t) for t in scene]
+        gradients = [None if t is None else torch.empty_like(t) for t in scene]
         screen = torch.empty(scene[0].shape[0], 4)
-        pose = torch.empty(3, 4) if ctx.needs_input_grad[5] else None
+        pose = torch.empty(3, 4) if ctx.needs_input_grad[6] else None
         incoming = (v_color, v_alpha, v_depth_sum, v_median, v_normals)
         ctx.lease.frame.backward(
             *scene,
@@ -118,7 +129,7 @@ class _Rasterize(torch.autograd.Function):
             pose,
         )
         full_pose = None if pose is None else torch.cat([pose, torch.zeros(1, 4)])
-        return (*gradients, full_pose, screen if ctx.needs_input_grad[6] else None, None)
+        return (*gradients, full_pose, screen if ctx.needs_input_grad[7] else None, None)
 
 
 def _check(gaussians: Gaussians, settings: RenderSettings) -> None:
@@ -129,14 +140,10 @@ def _check(gaussians: Gaussians, settings: RenderSettings) -> None:
                 expected="float32 on the CPU for the native backend",
                 advice='convert it, or use backend="reference"',
             )
-    if gaussians.kernel != "gaussian":
+    if settings.antialias in ("analytic", "exact"):
         raise SplatError(
-            f"kernel {gaussians.kernel!r} is not in the native core", expected='kernel "gaussian"'
-        )
-    if settings.antialias not in ("none", "mip") or settings.subpixel != 1:
-        raise SplatError(
-            f"antialias {settings.antialias!r} with subpixel {settings.subpixel} is not in the native core",
-            expected='"none" or "mip", subpixel 1',
+            f"antialias {settings.antialias!r} is not in the native core",
+            expected='"none", "mip" or "moment"',
             advice='use backend="reference"',
         )
 
@@ -148,15 +155,24 @@ def rasterize_native(gaussians: Gaussians, camera: Camera, settings: RenderSetti
         SplatError: the core is not built, or a tensor is not float32 on the CPU.
     """
     _check(gaussians, settings)
-    scene = tuple(gaussians.parameters().values())
+    scene = [getattr(gaussians, name) for name in PARAMETERS]
+    shape = gaussians.shape if gaussians.kernel == "gef" else None
     pose = camera.world_to_camera
-    wanted = torch.is_grad_enabled() and any(t.requires_grad for t in (*scene, pose))
+    inputs = (*scene, pose) if shape is None else (*scene, shape, pose)
+    wanted = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
     screen = torch.zeros(len(gaussians), 4, requires_grad=True) if wanted else None
-    view = _View(camera, settings, gaussians.sh.shape[1])
-    color, alpha, radii, depth_sum, median, normals = _Rasterize.apply(*scene, pose, screen, view)
+    side = settings.subpixel
+    # A move by one pixel is one by ``side`` samples.
+    probe = screen if screen is None or side == 1 else side * screen
+    samples = camera.resized(side * camera.width, side * camera.height)
+    view = _View(samples, settings, gaussians.sh.shape[1])
+    color, alpha, radii, depth_sum, median, normals = _Rasterize.apply(*scene, shape, pose, probe, view)
     depth = None
     if depth_sum is not None:
         covered = alpha > 0
         depth = torch.where(covered, depth_sum / torch.where(covered, alpha, 1.0), 0.0)
         normals = normals @ pose[:3, :3].to(normals)
-    return Rendered(color, alpha, depth, median, normals, radii > 0, radii, screen)
+    images = {"color": color, "alpha": alpha, "depth": depth, "median_depth": median, "normals": normals}
+    if side > 1:
+        images = pooled(images, side)
+    return Rendered(**images, visible=radii > 0, radii=radii / side, screen=screen)

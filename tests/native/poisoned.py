@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 from splat import native_core
-from splat.gaussians import Gaussians
+from splat.gaussians import PARAMETERS, Antialias, Gaussians
+from splat.rasterize.settings import DILATION
 from tests.rasterize.scenes import posed, random_scene
 
 COUNTS = (0, 1, 2, 3, 15, 16, 17, 31, 64, 100, 255, 256, 257)
+FILTERS: tuple[Antialias, ...] = ("none", "mip", "moment")
 SIZES = (1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 47, 65)
+GRADIENTS = PARAMETERS
 IMAGES = ("color", "alpha", "depth_sum", "median_depth", "normals")
-GRADIENTS = ("means", "quats", "log_scales", "logit_opacities", "sh")
 NAN, INF = float("nan"), float("inf")
 
 
@@ -30,15 +32,16 @@ class Case:
     height: int
     intrinsics: list[float]
     pose: Tensor = field(default_factory=lambda: torch.eye(4))
-    mip: bool = False
+    antialias: Antialias = "none"
+    strips: int = 1
     geometry: bool = True
     degree: int = 0
     near: float = 0.01
     far: float = 1e10
     background: tuple[float, float, float] = (0.3, 0.6, 0.1)
 
-    def arrays(self) -> list[Tensor]:
-        return list(self.scene.parameters().values())
+    def arrays(self) -> list[Tensor | None]:
+        return [*(getattr(self.scene, name) for name in PARAMETERS), self.scene.shape]
 
     def image(self, channels: int, poison: float) -> Tensor:
         shape = (self.height, self.width, channels) if channels > 1 else (self.height, self.width)
@@ -70,7 +73,9 @@ def render(case: Case, poison: float, frame: Any = None) -> Result:
         width=case.width,
         height=case.height,
         sh_degree=case.degree,
-        mip=case.mip,
+        antialias=case.antialias,
+        dilation=DILATION.get(case.antialias, 0.0),
+        strips=case.strips,
         background=list(case.background),
         near=case.near,
         far=case.far,
@@ -84,13 +89,13 @@ def backward(case: Case, result: Result, poison: float) -> Result:
     """The gradients of a fixed random weighting of all images."""
     make = torch.Generator().manual_seed(1)
     incoming = {name: torch.randn(t.shape, generator=make) for name, t in result.images.items()}
-    into = {name: torch.full_like(t, poison) for name, t in zip(GRADIENTS, case.arrays(), strict=True)}
+    into = {name: torch.full_like(t, poison) for name, t in case.scene.parameters().items()}
     screen, pose = torch.full((len(case.scene), 4), poison), torch.full((3, 4), poison)
     result.frame.backward(
         *case.arrays(),
         *(result.images.get(name) for name in ("color", "alpha", "depth_sum", "normals")),
         *(incoming.get(name) for name in IMAGES),
-        *into.values(),
+        *(into.get(name) for name in (*PARAMETERS, "shape")),
         screen,
         pose,
     )
@@ -186,6 +191,10 @@ def extreme_case(seed: int) -> Case:
         case.pose = case.pose.clone()
         case.pose[2, 3] += pick.choice((-4.0, -3.5, 1e3, 1e6))
     case.near = pick.choice((0.0, 0.01, 0.01, 1.0))
-    case.mip, case.geometry = pick.random() < 0.5, pick.random() < 0.6
+    case.geometry = pick.random() < 0.6
     case.degree = pick.randrange(degree + 1)
+    case.antialias, case.strips = pick.choice(FILTERS), pick.choice((1, 2))
+    if case.antialias != "analytic" and pick.random() < 0.5:
+        shape = torch.randn(len(case.scene)) * pick.choice((0.0, 1.0, 5.0, 1e3, 1e38))
+        case.scene = replace(case.scene, kernel="gef", shape=shape)
     return case
