@@ -15,8 +15,8 @@ from splat import native_core
 from splat.cameras import Camera
 from splat.errors import SplatError
 from splat.gaussians import PARAMETERS, Gaussians
-from splat.rasterize.rendered import Rendered
 from splat.rasterize.reference_pool import pooled
+from splat.rasterize.rendered import Rendered
 from splat.rasterize.settings import DILATION, RenderSettings
 
 idle_frames: list[Any] = []
