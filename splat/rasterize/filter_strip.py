@@ -110,7 +110,7 @@ def _interval_wide(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """By differences of the normal CDF, taken in the negative tail."""
     flipped = low + high > 0
     near, far = torch.where(flipped, -low, high), torch.where(flipped, -high, low)
-    mass = torch.special.ndtr(near) - torch.special.ndtr(far)
+    mass = _normal_cdf(near) - _normal_cdf(far)
     kept = mass >= _Z_MIN
     safe = torch.where(kept, mass, 1.0)
     at_low, at_high = _density(low), _density(high)
@@ -118,6 +118,11 @@ def _interval_wide(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     second = 1 + (low * at_low - high * at_high) / safe
     spread = (second - mean * mean).clamp(0, 1)
     return torch.where(kept, mass, 0.0), torch.where(kept, mean, 0.0), torch.where(kept, spread, 0.0)
+
+
+def _normal_cdf(x: Tensor) -> Tensor:
+    """Phi(x) with full relative precision in the negative tail, which torch's ndtr lacks."""
+    return 0.5 * torch.erfc(x * -sqrt(0.5))
 
 
 def _density(x: Tensor) -> Tensor:
