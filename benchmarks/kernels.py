@@ -20,6 +20,7 @@ from measured_fits import Pair, about, add_fit_options, fit_options, machine, op
 from results_file import ResultsFile, Row, markdown, put_table
 
 from splat import native_core
+from splat.errors import SplatError
 from splat.fit.evaluate import evaluate
 
 HERE = Path(__file__).parent
@@ -31,7 +32,7 @@ GOAL = 50_000
 
 def measure(asked: argparse.Namespace, results: ResultsFile, name: str) -> None:
     """Fill the rows of one capture that are missing."""
-    capture = None
+    found = None
     for budget in asked.budgets:
         for pair in asked.pairs:
             options = fit_options(asked, pair, budget)
@@ -39,10 +40,15 @@ def measure(asked: argparse.Namespace, results: ResultsFile, name: str) -> None:
             label = f"{pair.name}{asked.label}"
             if results.has(f"{name}/{label}/{budget}", settings):
                 continue
-            capture = capture or opened(asked.data / name, asked.max_size)
+            found = found or opened(asked.data / name, asked.max_size)
+            capture = found.capture
             folder = asked.work / f"{name}-{pair.trained_name}{asked.label}-{budget}"
-            made = trained(capture, folder, options)
-            scores = evaluate(made.scene, capture, capture.test, pair.settings(capture))
+            try:
+                made = trained(found, folder, options)
+                scores = evaluate(made.scene, capture, capture.test, pair.settings(capture))
+            except SplatError as error:
+                print(f"{name} {label} {budget} is left out: {error}")
+                continue
             betas = made.scene.betas.quantile(torch.tensor([0.0, 0.05, 0.5, 0.95, 1.0])).tolist()
             row = {
                 "budget": budget,

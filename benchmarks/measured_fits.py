@@ -14,7 +14,7 @@ from results_file import agrees, as_json
 from splat import native_core
 from splat.capture import CaptureOptions, open_capture
 from splat.capture.types import Capture
-from splat.cli.run_capture import to_capture_world
+from splat.cli.run_capture import describe_capture, to_capture_world
 from splat.fit.options import FitOptions
 from splat.fit.run import RunFolder
 from splat.fit.trainer import fit
@@ -71,6 +71,14 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """A capture, and what a run folder says of where it is from."""
+
+    capture: Capture
+    about: dict[str, object]
+
+
+@dataclass(frozen=True)
 class Trained:
     """A finished fit.
 
@@ -105,10 +113,9 @@ def fit_options(asked: argparse.Namespace, pair: Pair, budget: int | None) -> Fi
         "max_seconds": asked.seconds,
         "seed": asked.seed,
         "budget": budget,
+        "kernel": pair.kernel,
         "antialias": pair.antialias,
     }
-    if pair.kernel != getattr(FitOptions(), "kernel", "gaussian"):
-        values["kernel"] = pair.kernel
     for text in asked.set:
         name, value = text.split("=", 1)
         try:
@@ -121,26 +128,28 @@ def fit_options(asked: argparse.Namespace, pair: Pair, budget: int | None) -> Fi
     return FitOptions(**values)
 
 
-def opened(source: Path, max_size: int | None) -> Capture:
+def opened(source: Path, max_size: int | None) -> Opened:
     """The capture, its photos at most ``max_size`` on the longer side."""
-    return open_capture(source, CaptureOptions(max_size=max_size), progress=lambda _: None)
+    options = CaptureOptions(max_size=max_size)
+    capture = open_capture(source, options, progress=lambda _: None)
+    return Opened(capture, describe_capture(source, options, capture))
 
 
-def trained(capture: Capture, folder: Path, options: FitOptions) -> Trained:
+def trained(found: Opened, folder: Path, options: FitOptions) -> Trained:
     """Fit into ``folder``; a whole run of the same options there is used, a broken one goes on.
 
     Raises:
         KeyboardInterrupt: it was stopped; another call goes on.
         SplatError: as ``splat.fit.trainer.fit``.
     """
-    run = RunFolder(folder)
+    run, capture = RunFolder(folder), found.capture
     same = run.config.exists() and agrees(_asked_of(run), _comparable(asdict(options)))
     if not (same and _is_whole(run, options)):
         resume = same and run.holds_checkpoint()
         if not resume:
             RunFolder.create(folder, overwrite=True)
         print(f"{folder}: {'goes on' if resume else 'training'}", flush=True)
-        if fit(capture, run, replace(options, resume=resume)).ending == "stopped":
+        if fit(capture, run, replace(options, resume=resume), about=found.about).ending == "stopped":
             raise KeyboardInterrupt
     scene = to_capture_world(read_ply(run.splat), capture)
     return Trained(scene, run.read_json(run.metrics), _curve(run))

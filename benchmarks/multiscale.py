@@ -22,6 +22,7 @@ from results_file import ResultsFile, Row, markdown, put_table
 from splat import native_core
 from splat.capture.decode import decode
 from splat.capture.types import Capture, Pixels, View
+from splat.errors import SplatError
 from splat.fit.evaluate import evaluate
 from splat.gaussians import Gaussians
 
@@ -111,8 +112,8 @@ def main() -> None:
     native_core.load()
 
     results, name = ResultsFile(asked.json), asked.source.resolve().name
-    capture = opened(asked.source, None)
-    captures = scaled_captures(asked.source, capture)
+    found = opened(asked.source, None)
+    captures = scaled_captures(asked.source, found.capture)
     if asked.views is not None:
         captures = {size: replace(c, test=c.test[: asked.views]) for size, c in captures.items()}
     for pair in asked.pairs:
@@ -121,16 +122,21 @@ def main() -> None:
         if results.has(f"{name}/{pair.name}{asked.label}", settings):
             continue
         folder = asked.work / f"{name}-{pair.trained_name}{asked.label}"
-        made = trained(capture, folder, options)
+        try:
+            made = trained(found, folder, options)
+            scales = score(made.scene, captures, pair)
+        except SplatError as error:
+            print(f"{pair.name} is left out: {error}")
+            continue
         row = {
             "gaussians": made.metrics["gaussians"],
             "iterations": made.metrics["iterations"],
             "seconds": made.metrics["seconds_training"],
-            "scales": score(made.scene, captures, pair),
+            "scales": scales,
             "machine": machine(),
         }
         results.put(f"{name}/{pair.name}{asked.label}", settings, row)
-        print(f"{pair.name}: " + ", ".join(f"{k} {v['psnr']:.2f}" for k, v in row["scales"].items()))
+        print(f"{pair.name}: " + ", ".join(f"{k} {v['psnr']:.2f}" for k, v in scales.items()), flush=True)
     text = tables(results, name)
     print(text)
     if asked.page:

@@ -31,8 +31,6 @@ from splat.rasterize import Backend, RenderSettings, rasterize
 
 FILTERS = ("none", "mip", "analytic", "moment", "exact", "exact+strips2", "exact+sub2")
 REDUCTIONS = (1, 2, 4, 8)
-BLOCK = 1600
-"""Most pixels of a side that are drawn at once for the truth."""
 MARGIN, HEAD = 118, 18
 TRUTH = "truth"
 
@@ -46,19 +44,13 @@ def draw(scene: Gaussians, camera: Camera, settings: RenderSettings, backend: Ba
 def supersampled(
     scene: Gaussians, camera: Camera, settings: RenderSettings, finest: int, backend: Backend
 ) -> Tensor:
-    """[H, W, 3] means over pixels of the scene drawn ``finest`` times as fine, strip by strip.
+    """[H, W, 3] means over pixels of the scene drawn ``finest`` times as fine.
 
-    The filter matters little: most splats are much larger than a fine pixel.
+    In one piece: parts of an image would clamp the projection of splats elsewhere. The filter matters
+    little: most splats are much larger than a fine pixel.
     """
     fine = camera.resized(camera.width * finest, camera.height * finest)
-    rows = max(1, BLOCK // finest)
-    parts = []
-    for top in range(0, camera.height, rows):
-        height = min(rows, camera.height - top)
-        shift = fine.intrinsics.new_tensor([[0, 0, 0], [0, 0, top * finest], [0, 0, 0]])
-        part = replace(fine, intrinsics=fine.intrinsics - shift, height=height * finest)
-        parts.append(shrunk(draw(scene, part, settings, backend), finest))
-    return torch.cat(parts)
+    return shrunk(draw(scene, fine, settings, backend), finest)
 
 
 def shrunk(image: Tensor, factor: int) -> Tensor:
