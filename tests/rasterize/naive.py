@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import gamma
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
@@ -44,7 +46,10 @@ def naive_render(scene: Gaussians, camera: Camera, settings: RenderSettings) -> 
         color = (0.5 + eval_sh(degree, scene.sh[i : i + 1].double(), direction)[0]).numpy()
         mean = np.array([fx * mu[0] / mu[2] + cx, fy * mu[1] / mu[2] + cy])
         inverses = np.linalg.inv(cov), np.linalg.inv(sigma)
-        splats.append((mu[2], mean, *inverses, opacity, np.maximum(color, 0), mu))
+        beta = scene.betas[i].double().item()
+        bare = 2 ** (2 / beta) * gamma(4 / beta) / (2 * gamma(2 / beta))  # variance of exp(-r^beta / 2)
+        profile = beta, bare
+        splats.append((mu[2], mean, *inverses, opacity, np.maximum(color, 0), mu, profile))
     splats.sort(key=lambda splat: splat[0])
 
     images = {n: np.zeros((height, width)) for n in ("alpha", "depth", "median_depth")}
@@ -54,9 +59,9 @@ def naive_render(scene: Gaussians, camera: Camera, settings: RenderSettings) -> 
             pixel = np.array([column + 0.5, row + 0.5])
             ray = np.array([(pixel[0] - cx) / fx, (pixel[1] - cy) / fy, 1.0])
             transmittance, total, median = 1.0, 0.0, False
-            for _, mean, conic, precision, opacity, color, mu in splats:
+            for _, mean, conic, precision, opacity, color, mu, (beta, bare) in splats:
                 d = pixel - mean
-                alpha = min(0.99, opacity * np.exp(-0.5 * d @ conic @ d))
+                alpha = min(0.99, opacity * np.exp(-0.5 * (bare * d @ conic @ d) ** (beta / 2)))
                 if alpha < 1 / 255 or transmittance < 1e-4:
                     continue
                 t = (ray @ precision @ mu) / (ray @ precision @ ray)

@@ -37,6 +37,19 @@ def test_equals_the_naive_loop(antialias: Antialias, degree: int) -> None:
     assert (got.alpha > 0.9).any() and (got.alpha < 0.9).any()  # the case is not an empty one
 
 
+@pytest.mark.parametrize("antialias", ["none", "mip"])
+def test_generalised_exponentials_equal_the_naive_loop(antialias: Antialias) -> None:
+    scene, camera = random_scene(40, 1, size=0.2), posed(23, 18)
+    shape = torch.linspace(-4, 6, 40, dtype=torch.float64)  # beta 1.3 to 7.98
+    scene = replace(scene, kernel="gef", shape=shape)
+    settings = replace(SETTINGS, antialias=antialias)
+    got, want = rasterize_reference(scene, camera, settings), naive_render(scene, camera, settings)
+    for name in NAMES:
+        assert np.allclose(getattr(got, name).numpy(), want[name], rtol=0, atol=1e-9), name
+    plain = rasterize_reference(replace(scene, kernel="gaussian", shape=None), camera, settings)
+    assert (plain.color - got.color).abs().max() > 0.05
+
+
 def test_float32_is_close_to_float64() -> None:
     scene, camera = random_scene(200, 3), posed(40, 30)
     exact = rasterize_reference(scene, camera, SETTINGS)
