@@ -39,6 +39,8 @@ class Render:
     """Pictures along the path. Default: 120."""
     size: tuple[int, int] | None = None
     """Width and height in pixels. Default: that of the photos, or 960 540 for a lone splat file."""
+    subpixel: Literal[1, 2] = 1
+    """2 composites every pixel as 2 x 2 smaller ones: finer where splats cover each other; slower."""
     depth: bool = False
     """Also write depth: 16-bit PNGs (unit in cameras.json) beside pictures, a second video beside a video."""
     background: Literal["auto", "black", "white"] = "auto"
@@ -110,7 +112,13 @@ class Render:
         colors = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
         background = colors.get(self.background) or trained_background(self.scene)
         near = RenderSettings.near / known.scale if known is not None else near_limit(gaussians)
-        return RenderSettings(gaussians.antialias, background=background, near=near, geometry=self.depth)
+        return RenderSettings(
+            gaussians.antialias,
+            subpixel=self.subpixel,
+            background=background,
+            near=near,
+            geometry=self.depth,
+        )
 
 
 def _render_all(

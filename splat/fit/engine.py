@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from splat.fit.adam import Adam, adam_reference
+from splat.fit.frequency import FrequencyLoss
 from splat.fit.losses import Loss, PhotometricLoss, photometric_loss, ssim
 
 EngineName = Literal["native", "reference"]
@@ -38,7 +39,9 @@ class PlainLoss:
 
     ssim_weight: float = SSIM_WEIGHT
 
-    def __call__(self, image: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, image: Tensor, target: Tensor, mask: Tensor | None = None, done: float = 1.0
+    ) -> Tensor:
         """As ``PhotometricLoss``."""
         return photometric_loss(image, target, mask, self.ssim_weight)
 
@@ -64,9 +67,10 @@ class Engine:
         """The optimiser over ``parameters``."""
         return (Adam if self.name == "native" else PlainAdam)(parameters, rates)
 
-    def loss(self) -> Loss:
-        """The photometric loss of 3DGS, 0.8 L1 + 0.2 (1 - SSIM)."""
-        return PhotometricLoss(SSIM_WEIGHT) if self.name == "native" else PlainLoss(SSIM_WEIGHT)
+    def loss(self, frequency_weight: float = 0.0) -> Loss:
+        """The photometric loss of 3DGS, 0.8 L1 + 0.2 (1 - SSIM); with a weight, frequency-modulated."""
+        base: Loss = PhotometricLoss(SSIM_WEIGHT) if self.name == "native" else PlainLoss(SSIM_WEIGHT)
+        return FrequencyLoss(base, frequency_weight) if frequency_weight else base
 
     def ssim(self, image: Tensor, target: Tensor, mask: Tensor | None) -> float:
         """Mean SSIM of two [H, W, 3] images."""

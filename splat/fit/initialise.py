@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from splat.capture.types import Capture
 from splat.errors import SplatError
 from splat.fit.carve import carve
 from splat.fit.engine import Engine
-from splat.gaussians import Antialias, Gaussians
+from splat.gaussians import Antialias, Gaussians, Kernel, shape_from_betas
 from splat.sh import rgb_to_sh
 
 FIRST_OPACITY = 0.1
@@ -77,6 +78,13 @@ def gaussians_at(
         sh=sh,
         antialias=antialias,
     )
+
+
+def with_kernel(scene: Gaussians, kernel: Kernel) -> Gaussians:
+    """The same Gaussians as members of a kernel's family: exponent 2 for "gef"."""
+    if kernel == "gaussian":
+        return replace(scene, kernel=kernel, shape=None)
+    return replace(scene, kernel=kernel, shape=shape_from_betas(torch.full((len(scene),), 2.0)))
 
 
 def random_points(capture: Capture, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, str]:

@@ -25,13 +25,16 @@ SSIM_C2 = 0.03**2
 class Loss(Protocol):
     """Compares a render with a photo."""
 
-    def __call__(self, image: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, image: Tensor, target: Tensor, mask: Tensor | None = None, done: float = 1.0
+    ) -> Tensor:
         """Scalar loss of ``image`` [H, W, 3] against ``target`` [H, W, 3], both RGB 0 to 1.
 
         Args:
             image: the render; the gradient flows to it only.
             target: the photo.
             mask: [H, W] bool, True where the photo counts, or None when all of it does.
+            done: fraction of the training that is done, 0 to 1.
         """
         ...
 
@@ -54,7 +57,9 @@ class PhotometricLoss:
 
     ssim_weight: float = 0.2
 
-    def __call__(self, image: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, image: Tensor, target: Tensor, mask: Tensor | None = None, done: float = 1.0
+    ) -> Tensor:
         """See ``Loss``; float32 only. A mask that keeps nothing gives 0."""
         return L1Ssim.apply(image, target, mask, self.ssim_weight)
 

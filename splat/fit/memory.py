@@ -10,9 +10,12 @@ from dataclasses import dataclass
 
 from splat.errors import SplatError
 from splat.fit.machine import GIB
+from splat.gaussians import Kernel
 
 WORK_BYTES = 800
 """Rasteriser's projected splats, gradients of them, sorting and tile lists, per Gaussian."""
+FILTER_BYTES = 120
+"""Filtered scales and opacities of the 3D filter, and their gradients, per Gaussian."""
 FRAME_FLOATS = 60
 """Floats per pixel of render, target, loss maps and their gradients."""
 FEWEST = 100
@@ -33,16 +36,21 @@ class MemoryPlan:
     note: str | None
 
 
-def bytes_per_gaussian(sh_degree: int) -> int:
+def floats_per_gaussian(sh_degree: int, kernel: Kernel = "gaussian") -> int:
+    """Trained numbers of one Gaussian: 11, 3 for each coefficient, 1 for an exponent."""
+    return 11 + 3 * (sh_degree + 1) ** 2 + (kernel == "gef")
+
+
+def bytes_per_gaussian(sh_degree: int, kernel: Kernel = "gaussian", filter3d: bool = False) -> int:
     """Peak bytes of training state and work space for one Gaussian."""
-    floats = 11 + 3 * (sh_degree + 1) ** 2
+    floats = floats_per_gaussian(sh_degree, kernel)
     state = 4 * 4 * floats
     growing = 3 * 4 * floats
-    return state + growing + WORK_BYTES
+    return state + growing + WORK_BYTES + FILTER_BYTES * filter3d
 
 
 def plan_memory(
-    budget: int, sh_degree: int, pixels: int, photo_bytes: int, limit_gib: float, resident_gib: float
+    budget: int, each: int, pixels: int, photo_bytes: int, limit_gib: float, resident_gib: float
 ) -> MemoryPlan:
     """Fit a budget and the decoded photos into a limit.
 
@@ -50,7 +58,7 @@ def plan_memory(
 
     Args:
         budget: wanted number of Gaussians.
-        sh_degree: of the scene.
+        each: bytes of one Gaussian.
         pixels: of the largest photo.
         photo_bytes: all photos, decoded.
         limit_gib: most memory of the process.
@@ -59,7 +67,6 @@ def plan_memory(
     Raises:
         SplatError: not even a tiny scene fits.
     """
-    each = bytes_per_gaussian(sh_degree)
     room = (limit_gib - resident_gib) * GIB - 4 * FRAME_FLOATS * pixels
     if room < FEWEST * each:
         least = resident_gib + (4 * FRAME_FLOATS * pixels + FEWEST * each) / GIB

@@ -57,10 +57,21 @@ def metrics(
         "sh_degree": scene.sh_degree,
         "kernel": scene.kernel,
         "antialias": scene.antialias,
+        "filter3d": plan.filter3d,
+        "frequency_weight": plan.frequency_weight,
+        "betas": _spread(scene),
         "strategy": plan.strategy,
         "version": __version__,
         "notes": [*summary.notes, *outcome.notes],
     }
+
+
+def _spread(scene: Gaussians) -> list[float] | None:
+    """Exponents below which 5, 50 and 95 % of the splats lie; None for Gaussians."""
+    if scene.kernel == "gaussian":
+        return None
+    betas = scene.betas.detach().double().numpy()
+    return [float(value) for value in np.quantile(betas, [0.05, 0.5, 0.95])]
 
 
 def per_view(scores: Sequence[ViewScore]) -> dict[str, dict[str, float | None]]:

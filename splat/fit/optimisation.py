@@ -11,11 +11,13 @@ from splat.cameras import Camera
 from splat.capture.types import Capture
 from splat.errors import SplatError
 from splat.fit.engine import Engine
+from splat.fit.filter3d import UPDATE_EVERY, Filter3D
 from splat.fit.photos import RGB, PhotoStore
 from splat.fit.presets import Plan
 from splat.fit.protocols import Change, Loss, Schedule, Strategy
 from splat.fit.scene import TrainedScene
 from splat.fit.viewpoints import ViewOrder
+from splat.gaussians import Gaussians
 from splat.rasterize import RenderSettings, rasterize
 
 LOOK_AHEAD = 4
@@ -38,6 +40,7 @@ class Optimisation:
     Attributes:
         iteration: steps done.
         change: what the last step's densification did, or None.
+        filter: the 3D filter between the trained scene and what is rendered, or None.
     """
 
     def __init__(
@@ -55,6 +58,9 @@ class Optimisation:
         self.schedule, self.strategy, self.loss = schedule, strategy, loss
         self.photos, self.engine = photos, engine
         self.iteration = 0
+        self.filter: Filter3D | None = None
+        if plan.filter3d:
+            self.filter = Filter3D([capture.views[index].camera for index in capture.train])
         self._view: int | None = None
         self.change: Change | None = None
         self._order = ViewOrder(capture.train, plan.seed)
@@ -78,8 +84,8 @@ class Optimisation:
         photo = self.photos.get(view, factor, background if self.plan.random_background else None)
         camera = self._camera(view, factor)
         settings = self._settings(iteration, background)
-        rendered = rasterize(scene.gaussians, camera, settings, self.engine.name, check=False)
-        loss = self.loss(rendered.color, photo.rgb, photo.mask)
+        rendered = rasterize(self._shown(), camera, settings, self.engine.name, check=False)
+        loss = self.loss(rendered.color, photo.rgb, photo.mask, iteration / self.plan.iterations)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise self._broken("the loss is not a finite number")
@@ -90,6 +96,8 @@ class Optimisation:
         scene.step(rates)
         self.iteration += 1
         self.change = self.strategy.after_step(scene, rates, self.iteration)
+        if self.filter is not None and (self.change or self.iteration % UPDATE_EVERY == 0):
+            self.filter.update(scene.gaussians)
         if self.iteration % CHECK_EVERY == 0:
             self.check()
         return value
@@ -99,7 +107,7 @@ class Optimisation:
         photo, background = self.photos.get(view, 1), self.capture.background or (0.0, 0.0, 0.0)
         settings = self._settings(self.plan.iterations, background)
         camera = self._camera(view, 1)
-        rendered = rasterize(self.scene.gaussians, camera, settings, self.engine.name, check=False)
+        rendered = rasterize(self._shown(), camera, settings, self.engine.name, check=False)
         loss = self.loss(rendered.color, photo.rgb, photo.mask)
         if loss.requires_grad:
             loss.backward()
@@ -110,6 +118,10 @@ class Optimisation:
         pixels = sum(view.camera.width * view.camera.height for view in self.capture.views)
         if 5 * pixels <= self.plan.photo_bytes:
             self.photos.preload([*self.capture.train, *self.capture.test])
+
+    def finished(self) -> Gaussians:
+        """The scene as it is to be shown and written: what training renders, cut from it."""
+        return self._shown().detached()
 
     def scoring_settings(self) -> RenderSettings:
         """How the scene is rendered to be compared with held-out photos."""
@@ -126,6 +138,7 @@ class Optimisation:
         return {
             "iteration": self.iteration,
             "scene": self.scene.state_dict(),
+            "filter": {} if self.filter is None else self.filter.state_dict(),
             "strategy": self.strategy.state_dict(),
             "loss": dict(self.loss.state_dict()),
             "order": self._order.state_dict(),
@@ -136,10 +149,16 @@ class Optimisation:
         """Take up a state that ``state_dict`` gave."""
         self.iteration = int(state["iteration"])
         self.scene.load_state_dict(state["scene"])
+        if self.filter is not None:
+            self.filter.load_state_dict(state["filter"])
         self.strategy.load_state_dict(state["strategy"])
         self.loss.load_state_dict(state["loss"])
         self._order.load_state_dict(state["order"])
         self._backgrounds.set_state(state["backgrounds"])
+
+    def _shown(self) -> Gaussians:
+        """The scene after the 3D filter, if there is one."""
+        return self.scene.gaussians if self.filter is None else self.filter.apply(self.scene.gaussians)
 
     def _background(self) -> RGB:
         if self.plan.random_background:

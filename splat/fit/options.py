@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from splat.errors import SplatError
-from splat.gaussians import Antialias
+from splat.gaussians import Antialias, Kernel
 
 Preset = Literal["preview", "default", "quality"]
 StrategyName = Literal["adc", "mcmc"]
@@ -33,8 +33,17 @@ class FitOptions:
     """How Gaussians are added and removed: adc (clone, split, prune) or mcmc (relocate, add, noise)."""
     sh_degree: int = 3
     """View-dependent colour: spherical-harmonics degree, 0 (none) to 3."""
-    antialias: Antialias = "mip"
-    """Pixel filter: mip (keeps its look at any size) or none (as the original 3DGS)."""
+    kernel: Kernel | None = None
+    """Shape of a splat: gaussian, or gef (generalised exponential, whose edge sharpness is learned)."""
+    antialias: Antialias | None = None
+    """Pixel filter: none (as the original 3DGS), mip (Mip-Splatting), analytic (Analytic-Splatting; Gaussians
+    only), moment (matches the moments of splat and pixel) or exact (integrates over the pixel)."""
+    filter3d: bool = False
+    """Keep splats no finer than the photos can show (the 3D filter of Mip-Splatting)."""
+    shape_rate: float | None = None
+    """Learning rate of the edge sharpness, with --kernel gef."""
+    frequency_weight: float = 0.0
+    """Weight, 0 to 0.8, of the loss of GES that trains coarse structure first and fine detail later."""
     random_background: bool = False
     """Transparent photos only: train over a random background colour each step."""
     seed: int = 0
@@ -63,7 +72,11 @@ class FitOptions:
             raise SplatError(f"--sh-degree is {self.sh_degree}", expected="0, 1, 2 or 3")
         _require_choice("--preset", self.preset, ("preview", "default", "quality"))
         _require_choice("--strategy", self.strategy, ("adc", "mcmc"))
-        _require_choice("--antialias", self.antialias, ("none", "mip"))
+        _require_choice("--kernel", self.kernel, get_args(Kernel))
+        _require_choice("--antialias", self.antialias, get_args(Antialias))
+        _require_positive("--shape-rate", self.shape_rate)
+        if not 0 <= self.frequency_weight <= 0.8:
+            raise SplatError(f"--frequency-weight is {self.frequency_weight}", expected="0 to 0.8")
 
 
 def _require_whole(option: str, value: int | None, least: int) -> None:
@@ -76,6 +89,6 @@ def _require_positive(option: str, value: float | None) -> None:
         raise SplatError(f"{option} is {value}", expected="a number greater than 0")
 
 
-def _require_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
+def _require_choice(option: str, value: str | None, choices: tuple[str, ...]) -> None:
+    if value is not None and value not in choices:
         raise SplatError(f"{option} is {value!r}", expected="one of " + ", ".join(choices))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from splat.capture.types import Capture
+from splat.errors import SplatError
 from splat.fit.machine import Machine
-from splat.fit.memory import plan_memory
+from splat.fit.memory import bytes_per_gaussian, plan_memory
 from splat.fit.options import FitOptions, Preset, StrategyName
-from splat.fit.schedules import coarse_to_fine
-from splat.gaussians import Antialias
+from splat.fit.schedules import Rates, coarse_to_fine
+from splat.gaussians import Antialias, Kernel
 
 MS_PER_MEGAPIXEL = 175.0
 """Milliseconds of one step for each million pixels, two cores, native core."""
@@ -28,6 +29,8 @@ class Goal:
         long_side: of the photos, pixels.
         gaussians_per_megapixel: budget for each million pixels of one photo.
         most_gaussians: largest budget.
+        kernel: profile of the splats.
+        antialias: pixel filter.
     """
 
     seconds: float
@@ -36,6 +39,8 @@ class Goal:
     long_side: int
     gaussians_per_megapixel: float
     most_gaussians: int
+    kernel: Kernel = "gaussian"
+    antialias: Antialias = "mip"
 
 
 GOALS: dict[Preset, Goal] = {
@@ -64,6 +69,10 @@ class Plan:
         checkpoint_every: iterations between checkpoints, 0 for none.
         photo_bytes: limit for decoded photos.
         first: Gaussians at the start; 0 until that is known.
+        kernel: profile of the splats.
+        filter3d: whether the 3D filter of Mip-Splatting is on.
+        shape_rate: learning rate of the raw exponents, before the factors of the schedule.
+        frequency_weight: weight of the frequency-modulated loss, 0 for none.
     """
 
     preset: Preset
@@ -80,6 +89,10 @@ class Plan:
     checkpoint_every: int
     photo_bytes: int
     first: int = 0
+    kernel: Kernel = "gaussian"
+    filter3d: bool = False
+    shape_rate: float = Rates.shape
+    frequency_weight: float = 0.0
 
     def with_iterations(self, iterations: int, options: FitOptions) -> Plan:
         """The same plan, stretched or shrunk; intervals that ``options`` leave open follow."""
@@ -112,14 +125,17 @@ def plan_fit(
         The plan, and sentences about what had to give way.
 
     Raises:
-        SplatError: the memory limit is too small for anything.
+        SplatError: the memory limit is too small for anything, or options do not go together.
     """
     goal = GOALS[options.preset]
+    kernel, antialias = options.kernel or goal.kernel, options.antialias or goal.antialias
+    _check_kernel(options, kernel, antialias)
     threads = options.threads or machine.cores
     pixels = max(view.camera.width * view.camera.height for view in capture.views)
     budget = options.budget or default_budget(goal, pixels, capture.points.shape[0])
     limit = options.max_memory or resident_gib + 0.8 * machine.memory_gib
-    memory = plan_memory(budget, options.sh_degree, pixels, _photo_bytes(capture), limit, resident_gib)
+    each = bytes_per_gaussian(options.sh_degree, kernel, options.filter3d)
+    memory = plan_memory(budget, each, pixels, _photo_bytes(capture), limit, resident_gib)
     downscales = coarse_to_fine(max(max(v.camera.width, v.camera.height) for v in capture.views))
     seconds = step_seconds(memory.budget, pixels, threads, downscales)
     iterations = options.iterations or int(min(goal.most, max(goal.least, round(goal.seconds / seconds, -2))))
@@ -129,7 +145,7 @@ def plan_fit(
         budget=memory.budget,
         strategy=options.strategy,
         sh_degree=options.sh_degree,
-        antialias=options.antialias,
+        antialias=antialias,
         random_background=options.random_background,
         seed=options.seed,
         threads=threads,
@@ -137,8 +153,24 @@ def plan_fit(
         eval_every=_or_default(options.eval_every, evaluation_interval(iterations)),
         checkpoint_every=_or_default(options.checkpoint_every, checkpoint_interval(iterations)),
         photo_bytes=memory.photo_bytes,
+        kernel=kernel,
+        filter3d=options.filter3d,
+        shape_rate=options.shape_rate or Rates.shape,
+        frequency_weight=options.frequency_weight,
     )
     return plan, [memory.note] if memory.note else []
+
+
+def _check_kernel(options: FitOptions, kernel: Kernel, antialias: Antialias) -> None:
+    if kernel == "gef" and antialias == "analytic":
+        raise SplatError(
+            "--antialias analytic can only integrate Gaussians, and the kernel is gef",
+            expected="--kernel gaussian, or --antialias moment",
+        )
+    if kernel == "gaussian" and options.shape_rate is not None:
+        raise SplatError(
+            "--shape-rate was given, but Gaussians have no edge sharpness to learn", expected="--kernel gef"
+        )
 
 
 def default_budget(goal: Goal, pixels: int, points: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from splat.errors import SplatError
+from splat.fit.memory import floats_per_gaussian
 from splat.fit.presets import Plan
 from splat.fit.run import RunFolder
 
@@ -14,7 +15,7 @@ OTHER_BYTES = 20_000_000
 
 def check_disk(run: RunFolder, plan: Plan) -> None:
     """Raise SplatError unless three checkpoints and the scene at full budget would fit."""
-    floats = 11 + 3 * (plan.sh_degree + 1) ** 2
+    floats = floats_per_gaussian(plan.sh_degree, plan.kernel)
     needed = plan.budget * floats * 4 * (3 * 3 + 1) + OTHER_BYTES
     free = shutil.disk_usage(run.path).free
     if free < needed:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from splat.fit.engine import Engine
-from splat.gaussians import PARAMETERS, Antialias, Gaussians
+from splat.gaussians import Antialias, Gaussians, Kernel
 
 
 class TrainedScene:
@@ -54,7 +54,7 @@ class TrainedScene:
             rows: every trained tensor by name, [M, ...].
         """
         old = self.gaussians.parameters()
-        joined = {name: torch.cat([old[name].detach(), rows[name]]) for name in PARAMETERS}
+        joined = {name: torch.cat([value.detach(), rows[name]]) for name, value in old.items()}
         self.adam.append(rows["means"].shape[0])
         self._replace(joined)
 
@@ -91,7 +91,7 @@ class TrainedScene:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state that ``state_dict`` gave, of any number of Gaussians."""
-        parameters = {name: state["parameters"][name].clone() for name in PARAMETERS}
+        parameters = {name: state["parameters"][name].clone() for name in self.gaussians.parameters()}
         self.adam.keep(torch.zeros(0, dtype=torch.int64))
         self.adam.append(parameters["means"].shape[0])
         self._replace(parameters)
@@ -109,12 +109,6 @@ def _leaves(parameters: dict[str, Tensor], antialias: Antialias) -> Gaussians:
 
 
 def from_parameters(parameters: dict[str, Tensor], antialias: Antialias) -> Gaussians:
-    """Gaussians of these very tensors, by name (see ``splat.gaussians.PARAMETERS``)."""
-    return Gaussians(
-        means=parameters["means"],
-        quats=parameters["quats"],
-        log_scales=parameters["log_scales"],
-        logit_opacities=parameters["logit_opacities"],
-        sh=parameters["sh"],
-        antialias=antialias,
-    )
+    """Gaussians of these very tensors, by name as in ``Gaussians.parameters``: kernel "gef" with a shape."""
+    kernel: Kernel = "gef" if "shape" in parameters else "gaussian"
+    return Gaussians(**parameters, kernel=kernel, antialias=antialias)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rates:
-    """Learning rates at their 3DGS values; means in units of the scene extent."""
+    """Learning rates at their 3DGS values; means in units of the scene extent. 3DGS has no ``shape``."""
 
     means_first: float = 1.6e-4
     means_last: float = 1.6e-6
@@ -24,6 +24,7 @@ class Rates:
     opacity: float = 0.05
     scales: float = 5e-3
     quats: float = 1e-3
+    shape: float = 5e-3
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class FitSchedule:
             "logit_opacities": self.base.opacity * factor,
             "sh0": self.base.sh0 * factor,
             "sh_rest": self.base.sh_rest * factor,
+            "shape": self.base.shape * factor,
         }
 
     def sh_degree(self, iteration: int) -> int:

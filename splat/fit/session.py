@@ -165,14 +165,14 @@ class Session:
             self.announce("training")
         if now - self._shown >= SECONDS_BETWEEN_SCENES:
             self._shown = now
-            self.hooks.on_scene(self.optimisation.scene.gaussians.detached(), self.optimisation.iteration)
+            self.hooks.on_scene(self.optimisation.finished(), self.optimisation.iteration)
 
     def _evaluate(self) -> None:
         optimisation = self.optimisation
         capture = optimisation.capture
         if not capture.test:
             return
-        scene, settings = optimisation.scene.gaussians, optimisation.scoring_settings()
+        scene, settings = optimisation.finished(), optimisation.scoring_settings()
         self._log_scores(evaluate(scene, capture, capture.test, settings, photos=optimisation.photos))
 
     def _log_scores(self, scores: Sequence[ViewScore]) -> None:

@@ -10,7 +10,7 @@ from splat.capture.types import Capture
 from splat.errors import SplatError
 from splat.fit.engine import Engine, choose_engine
 from splat.fit.evaluate import evaluate
-from splat.fit.initialise import first_gaussians
+from splat.fit.initialise import first_gaussians, with_kernel
 from splat.fit.machine import detect, resident_memory_gib
 from splat.fit.metrics import Outcome, cameras, mean_psnr, metrics, per_view, to_original
 from splat.fit.optimisation import Optimisation
@@ -23,7 +23,7 @@ from splat.fit.resume import Saved, check_same_capture, read_saved
 from splat.fit.room import check_disk
 from splat.fit.run import RunFolder
 from splat.fit.scene import TrainedScene, from_parameters
-from splat.fit.schedules import FitSchedule
+from splat.fit.schedules import FitSchedule, Rates
 from splat.fit.session import Session
 from splat.fit.strategies import make_strategy
 
@@ -98,7 +98,9 @@ def assemble(
     strategy = make_strategy(
         plan.strategy, plan.iterations, plan.first, plan.budget, capture.extent, plan.seed + 2
     )
-    return Optimisation(capture, plan, scene, schedule, strategy, engine.loss(), photos, engine)
+    return Optimisation(
+        capture, plan, scene, schedule, strategy, engine.loss(plan.frequency_weight), photos, engine
+    )
 
 
 def make_schedule(capture: Capture, plan: Plan) -> FitSchedule:
@@ -108,6 +110,7 @@ def make_schedule(capture: Capture, plan: Plan) -> FitSchedule:
         extent=capture.extent,
         max_sh_degree=plan.sh_degree,
         downscales=plan.downscales,
+        base=Rates(shape=plan.shape_rate),
     )
 
 
@@ -132,7 +135,7 @@ def _begin(
 ) -> tuple[Optimisation, str]:
     """The optimiser at iteration 0, its plan made to fit the clock, and a sentence about the start."""
     first, text = first_gaussians(capture, plan.budget, plan.sh_degree, plan.antialias, plan.seed, engine)
-    plan = replace(plan, first=len(first))
+    first, plan = with_kernel(first, plan.kernel), replace(plan, first=len(first))
     scene = TrainedScene(first, make_schedule(capture, plan).rates(0), engine)
     optimisation = assemble(capture, plan, scene, photos, engine)
     if options.max_seconds is None:
@@ -165,7 +168,7 @@ def _finish(session: Session, run: RunFolder, ending: Ending) -> FitResult:
     optimisation = session.optimisation
     capture, plan = optimisation.capture, optimisation.plan
     session.announce("writing")
-    trained = optimisation.scene.gaussians.detached()
+    trained = optimisation.finished()
     original = to_original(trained, capture)
     write_ply(run.splat, original)
     run.write_json(run.cameras, cameras(capture))

@@ -51,14 +51,14 @@ def test_memory_limit_lowers_the_budget_and_says_so() -> None:
 
 
 def test_memory_that_is_enough_changes_nothing() -> None:
-    made = plan_memory(1000, 3, 10_000, 50_000, limit_gib=4.0, resident_gib=0.5)
+    made = plan_memory(1000, bytes_per_gaussian(3), 10_000, 50_000, limit_gib=4.0, resident_gib=0.5)
     assert (made.budget, made.photo_bytes, made.note) == (1000, 50_000, None)
 
 
 def test_photos_give_way_before_the_budget() -> None:
     each = bytes_per_gaussian(3)
     budget = int(0.5 * GIB / each)
-    made = plan_memory(budget, 3, 100, int(2 * GIB), limit_gib=1.0, resident_gib=0.0)
+    made = plan_memory(budget, each, 100, int(2 * GIB), limit_gib=1.0, resident_gib=0.0)
     assert made.budget == budget and made.photo_bytes < 0.51 * GIB and made.note is not None
 
 
@@ -79,6 +79,11 @@ def test_impossible_memory_limit_is_refused() -> None:
         ({"eval_every": -5}, "--eval-every is -5"),
         ({"threads": 0}, "--threads is 0"),
         ({"seed": -1}, "--seed is -1"),
+        ({"kernel": "box"}, "--kernel is 'box'"),
+        ({"antialias": "blur"}, "--antialias is 'blur'.*one of none, mip, analytic, moment, exact"),
+        ({"shape_rate": 0.0}, "--shape-rate is 0"),
+        ({"frequency_weight": 0.9}, "--frequency-weight is 0.9"),
+        ({"frequency_weight": float("nan")}, "--frequency-weight is nan"),
         ({"seed": 10**30}, "--seed is 1000.*at most"),
     ],
 )

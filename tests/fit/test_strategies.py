@@ -46,15 +46,17 @@ def test_growth_that_starts_over_the_budget_adds_nothing() -> None:
     assert all(growth.room(40, iteration) == 0 for iteration in range(1000))
 
 
+@pytest.mark.parametrize("beta", [1.2, 2.0, 3.0, 8.0])
 @pytest.mark.parametrize("copies", [1, 2, 3, 17, 51])
-def test_relocation_keeps_opacity_and_line_integral(copies: int) -> None:
+def test_relocation_keeps_opacity_and_line_integral(copies: int, beta: float) -> None:
     opacity = torch.tensor([0.01, 0.3, 0.9, 0.99])
-    single, factor = shared_opacity_and_scale(opacity, torch.full((4,), copies))
+    single, factor = shared_opacity_and_scale(opacity, torch.full((4,), copies), torch.full((4,), beta))
     assert torch.allclose(1 - (1 - single.double()) ** copies, opacity.double(), atol=1e-6)
-    x = torch.linspace(-12, 12, 200_001, dtype=torch.float64)
+    x = torch.linspace(0, 200, 2_000_001, dtype=torch.float64)
+    power = x**beta
     for o, s, f in zip(opacity.double(), single.double(), factor.double(), strict=True):
-        before = torch.trapezoid(o * torch.exp(-(x**2) / 2), x)
-        after = torch.trapezoid(1 - (1 - s * torch.exp(-(x**2) / (2 * f**2))) ** copies, x)
+        before = torch.trapezoid(o * torch.exp(-power / 2), x)
+        after = torch.trapezoid(1 - (1 - s * torch.exp(-power / (2 * f**beta))) ** copies, x)
         assert after == pytest.approx(before.item(), rel=1e-4)
 
 
