@@ -76,8 +76,6 @@ def _block_band(splats: Projected, block: tuple[int, int, int, int]) -> tuple[Te
     # A colour channel within rounding of its clamp at 0 has a gradient or none.
     jumps |= (alphas > 0) & ((splats.color > 0) & (splats.color < 1e-5)).any(-1)
     jumps |= (alphas > 0) & _undecided(splats.footprint)
-    # Approximate integrals may reach 1/255 just outside the bound, which may or may not cut there.
-    jumps |= (alphas > 0) & (offsets.abs() > splats.footprint.half_extent - 1e-3).any(-1)
     tied = splats.z[1:] - splats.z[:-1] < 2e-6 * splats.z[1:]
     hit = alphas > 0
     swaps = tied & hit[:, 1:] & hit[:, :-1]

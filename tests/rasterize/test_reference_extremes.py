@@ -35,7 +35,7 @@ def test_all_behind_the_camera() -> None:
         assert tensor is not None and tensor.grad is not None and not tensor.grad.any()
 
 
-@pytest.mark.parametrize("antialias", ["none", "mip"])
+@pytest.mark.parametrize("antialias", ["none", "mip", "analytic", "moment", "exact"])
 @pytest.mark.parametrize("kind", EXTREMES)
 def test_extremes_stay_finite(kind: str, antialias: Antialias) -> None:
     scene, camera = extreme_scene(kind, 120), posed(33, 21, torch.float32)
