@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from splat.cameras import Camera
 from splat.errors import SplatError
 from splat.fit.evaluate import safe_stem
 from splat.gaussians import Gaussians
@@ -111,31 +107,15 @@ def read_cameras(path: Path, renders: Path) -> tuple[list[KnownView], float]:
     Raises:
         SplatError: the file is malformed.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        scale = float(content["transform"][0][0])
-        if not (math.isfinite(scale) and scale > 0):
-            raise ValueError(f"transform with scale {scale}")
-        return [_view(entry, renders) for entry in content["views"]], scale
-    except (OSError, LookupError, TypeError, ValueError) as error:
-        raise SplatError(
-            f"{path} cannot be used ({type(error).__name__}: {error})",
-            expected="transform, and views with name, world_to_camera, intrinsics, width and height",
-        ) from error
+    from splat.io.cameras import read_views
 
-
-def _view(entry: dict, renders: Path) -> KnownView:
-    pose = torch.tensor(entry["world_to_camera"], dtype=torch.float32)
-    intrinsics = torch.tensor(entry["intrinsics"], dtype=torch.float32)
-    if pose.shape != (4, 4) or intrinsics.shape != (3, 3):
-        raise ValueError(f"camera of {entry['name']!r} is not 4 x 4 and 3 x 3")
-    if not (
-        pose.isfinite().all() and intrinsics.isfinite().all() and intrinsics[0, 0] * intrinsics[1, 1] > 0
-    ):
-        raise ValueError(f"camera of {entry['name']!r} has NaN or no focal length")
-    camera = Camera(pose, intrinsics, int(entry["width"]), int(entry["height"]))
-    photo = renders / f"{safe_stem(str(entry['name']))}.photo.png"
-    return KnownView(str(entry["name"]), camera, entry.get("split") == "test", partial(read_photo, photo))
+    known = read_views(path)
+    photos = (renders / f"{safe_stem(view.name)}.photo.png" for view in known.views)
+    views = [
+        KnownView(view.name, view.camera, view.split == "test", partial(read_photo, photo))
+        for view, photo in zip(known.views, photos, strict=True)
+    ]
+    return views, known.scale
 
 
 def read_photo(path: Path) -> Image | None:

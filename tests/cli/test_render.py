@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from splat.cli.main import main
+from splat.io import read, write_ply
 from splat.io.image import read_image
 
 TINY = ["--backend", "reference"]
@@ -29,6 +32,38 @@ def test_orbit_of_a_run_over_its_background(run_folder: Path, tmp_path: Path) ->
         image = read_image(out / f"{index:04d}.png")
         assert image.shape == (36, 48, 3)
         assert red_at_the_middle(image, 255)
+
+
+def test_sub_pixels_are_those_of_a_picture_twice_as_large(run_folder: Path, tmp_path: Path) -> None:
+    fine = read(run_folder / "splat.ply")
+    write_ply(run_folder / "splat.ply", replace(fine, log_scales=fine.log_scales - 1.4))
+    common = [str(run_folder), "--path", str(run_folder / "cameras.json"), *TINY]
+    for name, more in (("one", []), ("two", ["--subpixel", "2"]), ("large", ["--size", "96", "72"])):
+        assert main(["render", *common, *more, "--out", str(tmp_path / name)]) == 0
+    one, two, large = (
+        read_image(tmp_path / name / "0002.png").astype(float) for name in ("one", "two", "large")
+    )
+    mean = large.reshape(36, 2, 48, 2, 3).mean((1, 3))
+    assert np.abs(two - mean).max() <= 1, "rounding"
+    assert np.abs(two - one).max() > 5
+
+
+def test_units_do_not_matter(run_folder: Path, tmp_path: Path) -> None:
+    """A scene a ten-thousandth the size is not cut by the near limit."""
+    picture = tmp_path / "a/0000.png"
+    command = ["render", str(run_folder), "--frames", "1", *TINY]
+    assert main([*command, "--out", str(picture.parent)]) == 0
+    shrunk = 1e-4
+    write_ply(run_folder / "splat.ply", read(run_folder / "splat.ply").scaled(shrunk, torch.zeros(3)))
+    content = json.loads((run_folder / "cameras.json").read_text())
+    content["transform"] = (np.array(content["transform"]) * [1 / shrunk, 1 / shrunk, 1 / shrunk, 1]).tolist()
+    for view in content["views"]:
+        for row in view["world_to_camera"][:3]:
+            row[3] *= shrunk
+    (run_folder / "cameras.json").write_text(json.dumps(content))
+    assert main([*command, "--out", str(tmp_path / "b")]) == 0
+    difference = read_image(picture).astype(int) - read_image(tmp_path / "b/0000.png")
+    assert np.abs(difference).max() <= 2
 
 
 def test_lone_file_over_black(splat_file: Path, tmp_path: Path) -> None:
