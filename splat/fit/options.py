@@ -34,14 +34,16 @@ class FitOptions:
     sh_degree: int = 3
     """View-dependent colour: spherical-harmonics degree, 0 (none) to 3."""
     kernel: Kernel | None = None
-    """Shape of a splat: gaussian, or gef (generalised exponential, whose edge sharpness is learned)."""
+    """Shape of a splat: gaussian, or gef (generalised exponential, whose edge sharpness is learned).
+    Default: the preset's."""
     antialias: Antialias | None = None
     """Pixel filter: none (as the original 3DGS), mip (Mip-Splatting), analytic (Analytic-Splatting; Gaussians
-    only), moment (matches the moments of splat and pixel) or exact (integrates over the pixel)."""
+    only), moment (matches the moments of splat and pixel) or exact (integrates over the pixel).
+    Default: the preset's."""
     filter3d: bool = False
     """Keep splats no finer than the photos can show (the 3D filter of Mip-Splatting)."""
     shape_rate: float | None = None
-    """Learning rate of the edge sharpness, with --kernel gef."""
+    """Learning rate of the edge sharpness, with --kernel gef; falls towards the end as the others do."""
     frequency_weight: float = 0.0
     """Weight, 0 to 0.8, of the loss of GES that trains coarse structure first and fine detail later."""
     random_background: bool = False
