@@ -128,10 +128,10 @@ def fit_options(asked: argparse.Namespace, pair: Pair, budget: int | None) -> Fi
     return FitOptions(**values)
 
 
-def opened(source: Path, max_size: int | None) -> Opened:
-    """The capture, its photos at most ``max_size`` on the longer side."""
+def opened(source: Path, max_size: int | None, cache: Path | None = None) -> Opened:
+    """The capture, photos at most ``max_size`` on the longer side; cameras found are kept in ``cache``."""
     options = CaptureOptions(max_size=max_size)
-    capture = open_capture(source, options, progress=lambda _: None)
+    capture = open_capture(source, options, cache, progress=lambda _: None)
     return Opened(capture, describe_capture(source, options, capture))
 
 

@@ -91,7 +91,7 @@ def test_full_degree_has_the_62_inria_properties() -> None:
 
 
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
-@pytest.mark.parametrize("antialias", ["none", "mip"])
+@pytest.mark.parametrize("antialias", ["none", "mip", "analytic", "moment", "exact"])
 def test_round_trip_keeps_every_bit(tmp_path: Path, degree: int, antialias: str) -> None:
     before = replace(scene(7, degree), antialias=antialias)
     before.means[0, 0] = -0.0
@@ -100,6 +100,8 @@ def test_round_trip_keeps_every_bit(tmp_path: Path, degree: int, antialias: str)
     after = read_ply(tmp_path / "a.ply")
     assert_same_bits(after, before)
     assert (after.kernel, after.antialias, after.sh_degree) == ("gaussian", antialias, degree)
+    mode = b"default" if antialias == "none" else b"mip"  # of those that other programs know
+    assert b"comment SplatRenderMode: " + mode + b"\n" in (tmp_path / "a.ply").read_bytes()
     assert after.shape is None
 
 
