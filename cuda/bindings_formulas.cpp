@@ -148,6 +148,9 @@ nb::dict constants() {
     d["frustum_margin"] = double(kFrustumMargin);
     d["dilation_none"] = double(kDilationNone);
     d["dilation_mip"] = double(kDilationMip);
+    d["exact_switch"] = double(kExactSwitch);
+    d["exact_switch_power"] = double(kExactSwitchPower);
+    d["exact_beta_most"] = double(kExactBetaMost);
     d["beta_min"] = double(kBetaMin);
     d["beta_max"] = double(kBetaMax);
     return d;
@@ -156,6 +159,7 @@ nb::dict constants() {
 }  // namespace
 
 void bind_filters(nb::module_& f);  // bindings_filters.cpp
+void bind_windows(nb::module_& f);  // bindings_windows.cpp
 
 void bind_formulas(nb::module_& m) {
     auto f = m.def_submodule("formulas", "The shared formulas in float64, for gradient checks.");
@@ -168,4 +172,5 @@ void bind_formulas(nb::module_& m) {
           "v_directions"_a.noconvert());
     f.def("constants", &constants);
     bind_filters(f);
+    bind_windows(f);
 }

@@ -10,34 +10,19 @@ import torch
 from torch import Tensor
 
 from splat import native_core
+from tests.native.image_splats import (
+    covariance,
+    curves,
+    gaussians,
+    random_pixels,
+    random_splats,
+    supersampled,
+)
 
 pytestmark = pytest.mark.skipif(not native_core.available(), reason="the native core is not built")
 
 FILTERS = ["none", "mip", "moment"]
 PROFILES = ["plain", "power"]
-
-
-def _splats(count: int, smallest: float = 0.15, largest: float = 4.0, seed: int = 0) -> Tensor:
-    """[count, 7]: mean, covariance a, b, c, opacity logit, t. Axes log-uniform, any rotation."""
-    make = torch.Generator().manual_seed(seed)
-    random = torch.rand(count, 7, generator=make, dtype=torch.float64)
-    axes = smallest * (largest / smallest) ** random[:, :2]
-    angle = math.pi * random[:, 2]
-    c, s = angle.cos(), angle.sin()
-    a = (c * axes[:, 0]) ** 2 + (s * axes[:, 1]) ** 2
-    b = c * s * (axes[:, 0] ** 2 - axes[:, 1] ** 2)
-    d = (s * axes[:, 0]) ** 2 + (c * axes[:, 1]) ** 2
-    mean = random[:, 3:5] * 2 - 1
-    return torch.stack([*mean.T, a, b, d, 3 * random[:, 5] - 1, 0.27 + 1.35 * random[:, 6]], 1)
-
-
-def _gaussians(splats: Tensor) -> Tensor:
-    return torch.cat([splats[:, :6], torch.ones_like(splats[:, :1])], 1)
-
-
-def _pixels(seed: int = 1, reach: float = 3.0) -> Tensor:
-    make = torch.Generator().manual_seed(seed)
-    return (torch.rand(11, 2, generator=make, dtype=torch.float64) * 2 - 1) * reach
 
 
 def _filtered(profile: str, name: str, splats: Tensor) -> Tensor:
@@ -67,23 +52,10 @@ class _Alpha(torch.autograd.Function):
         return grad, None, None, None
 
 
-def _curves(t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """m2, rho, kurt of the kernel family from the Gamma function."""
-    g = torch.lgamma
-    m2 = 2**t * torch.exp(g(2 * t) - g(t)) / 2
-    rho = 2**t * torch.exp(g(1 + t)) / 2 / m2
-    return m2, rho, torch.exp(g(3 * t) + g(t) - 2 * g(2 * t))
-
-
-def _covariance(splats: Tensor) -> Tensor:
-    a, b, c = splats[:, 2], splats[:, 3], splats[:, 4]
-    return torch.stack([a, b, b, c], 1).view(-1, 2, 2)
-
-
 def _wanted(splats: Tensor, name: str) -> tuple[Tensor, Tensor, Tensor]:
     """S', o', t' by the definitions, the moments as full tensors."""
     opacity, t, eye = splats[:, 5].sigmoid(), splats[:, 6], torch.eye(2, dtype=torch.float64)
-    before = _covariance(splats)
+    before = covariance(splats)
     added = {"none": 0.3, "mip": 0.1, "moment": 1 / 12}[name]
     after = before + added * eye
     if name == "none":
@@ -91,13 +63,13 @@ def _wanted(splats: Tensor, name: str) -> tuple[Tensor, Tensor, Tensor]:
     ratio = (torch.linalg.det(before) / torch.linalg.det(after)).sqrt()
     if name == "mip":
         return after, opacity * ratio, t
-    kurt = _convolved_kurtosis(before, after, _curves(t)[2])
+    kurt = _convolved_kurtosis(before, after, curves(t)[2])
     low, high = torch.full_like(t, 0.15), torch.full_like(t, 1.8)
     for _ in range(60):  # bisection on the exact curve
         middle = (low + high) / 2
-        above = _curves(middle)[2] > kurt
+        above = curves(middle)[2] > kurt
         low, high = torch.where(above, low, middle), torch.where(above, middle, high)
-    return after, opacity * ratio * _curves(t)[1] / _curves(low)[1], low
+    return after, opacity * ratio * curves(t)[1] / curves(low)[1], low
 
 
 def _convolved_kurtosis(kernel: Tensor, total: Tensor, kurt: Tensor) -> Tensor:
@@ -123,31 +95,31 @@ def _convolved_kurtosis(kernel: Tensor, total: Tensor, kurt: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_filters_by_their_definitions(name: str) -> None:
-    splats = _splats(300)
+    splats = random_splats(300)
     got = _filtered("power", name, splats)
-    covariance, opacity, t = _wanted(splats, name)
+    after, opacity, t = _wanted(splats, name)
     assert ((t > 0.2) & (t < 1.75)).all()
-    torch.testing.assert_close(got[:, [0, 1, 1, 2]].view(-1, 2, 2), covariance, rtol=1e-6, atol=1e-7)
-    torch.testing.assert_close(got[:, 3], torch.linalg.det(covariance), rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(got[:, [0, 1, 1, 2]].view(-1, 2, 2), after, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(got[:, 3], torch.linalg.det(after), rtol=1e-6, atol=1e-7)
     torch.testing.assert_close(got[:, 4], opacity, rtol=2e-6, atol=0)
     torch.testing.assert_close(got[:, 5], t, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_alpha_is_the_kernel(name: str) -> None:
-    splats, pixels = _splats(200), _pixels()
+    splats, pixels = random_splats(200), random_pixels()
     got = _Alpha.apply(splats, pixels, "power", name)
-    covariance, opacity, t = _wanted(splats, name)
+    after, opacity, t = _wanted(splats, name)
     d = pixels[None] - splats[:, None, :2]
-    q = torch.einsum("npi,nij,npj->np", d, torch.linalg.inv(covariance), d)
-    m2 = _curves(t)[0]
+    q = torch.einsum("npi,nij,npj->np", d, torch.linalg.inv(after), d)
+    m2 = curves(t)[0]
     want = opacity[:, None] * torch.exp(-0.5 * (m2[:, None] * q) ** (1 / t[:, None]))
     torch.testing.assert_close(got, want, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("name", ["none", "mip"])
 def test_power_at_beta_2_is_plain(name: str) -> None:
-    splats, pixels = _gaussians(_splats(100)), _pixels()
+    splats, pixels = gaussians(random_splats(100)), random_pixels()
     plain, power = (_Alpha.apply(splats, pixels, profile, name) for profile in PROFILES)
     torch.testing.assert_close(power, plain, rtol=0, atol=1e-7)
     torch.testing.assert_close(
@@ -160,11 +132,11 @@ def test_power_at_beta_2_is_plain(name: str) -> None:
 )
 def test_gradients(profile: str, name: str) -> None:
     """t is no parameter of a plain kernel, which ignores it."""
-    splats = _splats(8, seed=3)
+    splats = random_splats(8, seed=3)
     if profile == "plain":
-        splats = _gaussians(splats)
+        splats = gaussians(splats)
     splats.requires_grad_()
-    pixels = _pixels()
+    pixels = random_pixels()
     assert torch.autograd.gradcheck(
         lambda s: _Alpha.apply(s, pixels, profile, name), splats, eps=1e-6, atol=1e-7
     )
@@ -172,11 +144,11 @@ def test_gradients(profile: str, name: str) -> None:
 
 def test_moment_gradients_stop_at_the_clamp() -> None:
     """A shape that pixel filtering would take past the range of t' stays at its end."""
-    splats = _splats(4, smallest=60.0, largest=90.0)
+    splats = random_splats(4, smallest=60.0, largest=90.0)
     splats[:, 6] = 1.81
     assert _filtered("power", "moment", splats)[:, 5] == pytest.approx(1.75, abs=1e-6)
     splats.requires_grad_()
-    pixels = _pixels(reach=60.0)
+    pixels = random_pixels(reach=60.0)
     assert torch.autograd.gradcheck(
         lambda s: _Alpha.apply(s, pixels, "power", "moment"), splats, eps=1e-6, atol=1e-7
     )
@@ -185,9 +157,9 @@ def test_moment_gradients_stop_at_the_clamp() -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", FILTERS)
 def test_extents_hold_every_pixel_that_counts(profile: str, name: str) -> None:
-    splats = _splats(60, seed=5)
+    splats = random_splats(60, seed=5)
     if profile == "plain":
-        splats = _gaussians(splats)
+        splats = gaussians(splats)
     box = _filtered(profile, name, splats)[:, 6:8]
     angle = torch.linspace(0, 2 * math.pi, 721, dtype=torch.float64)[:-1]
     for splat, extent in zip(splats, box, strict=True):
@@ -210,29 +182,18 @@ def test_extents_hold_every_pixel_that_counts(profile: str, name: str) -> None:
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_everything_is_finite(profile: str, name: str, smallest: float, largest: float) -> None:
-    splats = _splats(40, smallest, largest, seed=7)
+    splats = random_splats(40, smallest, largest, seed=7)
     splats[::4, 5], splats[1::4, 5] = -1e4, 1e4
     splats[:, 6] = torch.linspace(0.25, 2 / 1.2, 40, dtype=torch.float64)
     splats[::5, 3], splats[::5, 4] = 0, splats[::5, 2]  # isotropic
     if profile == "plain":
-        splats = _gaussians(splats)
+        splats = gaussians(splats)
     splats.requires_grad_()
-    pixels = torch.cat([_pixels(), splats[:2, :2].detach()])
+    pixels = torch.cat([random_pixels(), splats[:2, :2].detach()])
     alpha = _Alpha.apply(splats, pixels, profile, name)
     assert alpha.isfinite().all() and _filtered(profile, name, splats.detach()).isfinite().all()
     (grad,) = torch.autograd.grad(alpha.sum(), splats)
     assert grad.isfinite().all()
-
-
-def _supersampled(splats: Tensor, pixels: Tensor, samples: int = 24) -> Tensor:
-    """Mean of the kernel over each pixel."""
-    steps = (torch.arange(samples, dtype=torch.float64) + 0.5) / samples - 0.5
-    offsets = torch.cartesian_prod(steps, steps)
-    d = pixels[None, :, None] + offsets - splats[:, None, None, :2]
-    q = torch.einsum("npsi,nij,npsj->nps", d, torch.linalg.inv(_covariance(splats)), d)
-    t = splats[:, 6, None, None]
-    kernel = torch.exp(-0.5 * (_curves(splats[:, 6])[0][:, None, None] * q) ** (1 / t))
-    return splats[:, 5, None].sigmoid() * kernel.mean(2)
 
 
 @pytest.mark.parametrize(
@@ -240,11 +201,10 @@ def _supersampled(splats: Tensor, pixels: Tensor, samples: int = 24) -> Tensor:
 )
 def test_moment_is_the_mean_over_the_pixel(beta: float, bound: float, worst: float) -> None:
     """Root mean square and largest error of the moment closure over 0.15 to 4 px."""
-    splats = _splats(120, seed=9)
+    splats = random_splats(120, seed=9)
     splats[:, 5], splats[:, 6] = 50.0, 2 / beta
-    make = torch.Generator().manual_seed(2)
-    pixels = (torch.rand(60, 2, generator=make, dtype=torch.float64) * 2 - 1) * 6
-    truth = _supersampled(splats, pixels)
+    pixels = random_pixels(2, reach=6.0, count=60)
+    truth = supersampled(splats, pixels)
     error = _Alpha.apply(splats, pixels, "power", "moment") - truth
     assert error.square().mean().sqrt() < bound
     assert error.abs().max() < worst
