@@ -82,6 +82,7 @@ class Fit:
 
     def _open_run(self) -> RunFolder:
         """Refuse what cannot end well before anything slow is done."""
+        from splat.fit.presets import kernel_and_filter
         from splat.fit.run import RunFolder
 
         if not self.source.exists():
@@ -94,6 +95,7 @@ class Fit:
             )
         if self.fit.resume:
             return self._open_broken_run()
+        kernel_and_filter(self.fit)
         return RunFolder.create(self.folder(), self.overwrite)
 
     def _open_broken_run(self) -> RunFolder:

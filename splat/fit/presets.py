@@ -128,8 +128,7 @@ def plan_fit(
         SplatError: the memory limit is too small for anything, or options do not go together.
     """
     goal = GOALS[options.preset]
-    kernel, antialias = options.kernel or goal.kernel, options.antialias or goal.antialias
-    _check_kernel(options, kernel, antialias)
+    kernel, antialias = kernel_and_filter(options)
     threads = options.threads or machine.cores
     pixels = max(view.camera.width * view.camera.height for view in capture.views)
     budget = options.budget or default_budget(goal, pixels, capture.points.shape[0])
@@ -161,7 +160,14 @@ def plan_fit(
     return plan, [memory.note] if memory.note else []
 
 
-def _check_kernel(options: FitOptions, kernel: Kernel, antialias: Antialias) -> None:
+def kernel_and_filter(options: FitOptions) -> tuple[Kernel, Antialias]:
+    """What was asked for, or the preset's.
+
+    Raises:
+        SplatError: they do not go together.
+    """
+    goal = GOALS[options.preset]
+    kernel, antialias = options.kernel or goal.kernel, options.antialias or goal.antialias
     if kernel == "gef" and antialias == "analytic":
         raise SplatError(
             "--antialias analytic can only integrate Gaussians, and the kernel is gef",
@@ -171,6 +177,7 @@ def _check_kernel(options: FitOptions, kernel: Kernel, antialias: Antialias) -> 
         raise SplatError(
             "--shape-rate was given, but Gaussians have no edge sharpness to learn", expected="--kernel gef"
         )
+    return kernel, antialias
 
 
 def default_budget(goal: Goal, pixels: int, points: int) -> int:

@@ -69,6 +69,39 @@ def test_fit_then_every_command_that_reads_the_run(
     assert main(["convert", str(out), str(tmp_path / "b.ply")]) == 0
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--kernel", "gef", "--antialias", "moment", "--shape-rate", "0.02"],
+        ["--kernel", "gef", "--antialias", "exact", "--strategy", "mcmc", "--filter3d"],
+        ["--antialias", "analytic", "--frequency-weight", "0.5"],
+    ],
+)
+def test_kernel_and_filter_reach_the_files(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    out = tmp_path / "result"
+    assert main(["fit", str(photos), "--out", str(out), *QUICK, *options]) == 0
+    capsys.readouterr()
+    metrics, config = (json.loads((out / name).read_text()) for name in ("metrics.json", "config.json"))
+    scene = read(out / "splat.ply")
+    kernel = "gef" if "gef" in options else "gaussian"
+    antialias = options[options.index("--antialias") + 1]
+    for found in (metrics, config["plan"]):
+        assert (found["kernel"], found["antialias"]) == (kernel, antialias)
+        assert found["filter3d"] == ("--filter3d" in options)
+        assert found["frequency_weight"] == (0.5 if "--frequency-weight" in options else 0.0)
+    assert (scene.kernel, scene.antialias) == (kernel, antialias)
+    assert (kernel == "gef") == bool((scene.betas - 2).abs().max() > 0.02)
+    assert main(["eval", str(out), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["psnr"] == pytest.approx(metrics["psnr"], abs=0.01), "the way through the PLY loses nothing"
+    assert main(["eval", str(out), "--json", "--subpixel", "2"]) == 0
+    finer = json.loads(capsys.readouterr().out)
+    assert finer["psnr"] == pytest.approx(metrics["psnr"], abs=3) and finer["psnr"] != scores["psnr"]
+    assert main(["fit", str(photos), "--out", str(out), *QUICK, *options, "--resume"]) == 0
+
+
 def test_scene_is_in_the_world_of_the_photos_cameras(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "result"
     assert main(["fit", str(photos), "--out", str(out), *QUICK]) == 0
@@ -224,6 +257,8 @@ def test_commands_to_copy_are_quoted(
         (["nowhere"], "nowhere does not exist"),
         (["--iterations", "0"], "--iterations is 0"),
         (["--sh-degree", "7"], "--sh-degree is 7"),
+        (["--kernel", "gef", "--antialias", "analytic"], "--antialias analytic can only integrate Gaussians"),
+        (["--shape-rate", "0.01"], "--shape-rate was given, but Gaussians have no edge sharpness"),
         (["--resume"], "holds no checkpoint to resume from"),
     ],
 )
