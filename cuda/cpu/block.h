@@ -13,8 +13,14 @@ constexpr int kParts = 16 / W;  // vectors per block
 // Pixel centres relative to the middle of the tile.
 struct Centres {
     vf x[16][kParts], y[16][kParts];
+    int32_t row[4][16], column[4][16];  // of a lane, in the tile, by row (column) of blocks
 
     Centres() {
+        for (int group = 0; group < 4; ++group)
+            for (int l = 0; l < 16; ++l) {
+                row[group][l] = group * 4 + (l >> 2);
+                column[group][l] = group * 4 + (l & 3);
+            }
         for (int block = 0; block < 16; ++block)
             for (int part = 0; part < kParts; ++part) {
                 alignas(64) float bx[W], by[W];

@@ -2,6 +2,8 @@
 // render (filter.h, footprint.h), W splats at a time.
 #pragma once
 
+#include "../include/splat/analytic.h"
+#include "../include/splat/filter_exact.h"
 #include "../include/splat/filter_moment.h"
 #include "../include/splat/footprint_backward.h"
 #include "frame.h"
@@ -16,31 +18,64 @@ inline Curve<vf> gather_shape(const FrameInput& in, int64_t base, const int32_t*
     return shape_of_raw(vf::gather(in.shape + base, index));
 }
 
-inline bool is_plain(const FrameInput& in) { return !in.generalised && in.filter != Filter::moment; }
-
-inline Filtered<vf> filter(const FrameInput& in, const View<vf>& view, const Projection<vf>& p, vf t) {
-    return in.filter == Filter::moment ? filter_moment(p, t) : filter_dilate(view, p, t);
-}
-
 // Margins on the block test for the rounding of the exponent.
 constexpr float kLimitMargin = 1e-3f, kLimitFactor = 1.002f;
 
-inline Footprint<vf> make_footprint(const FrameInput& in, const View<vf>& view, const Projection<vf>& p, vf t) {
-    const Filtered<vf> s = filter(in, view, p, t);
+// What a row of the frame is filled from, and which splats take part in the image. A splat whose
+// pixels are integrated has p = 0.
+struct Seen {
     Footprint<vf> f;
-    if (is_plain(in)) {
-        f = footprint<PlainProfile>(view, p, s);
-        f.limit += vf(kLimitMargin);
-    } else {
-        f = footprint<PowerProfile>(view, p, s);
-        f.limit = fma_(f.limit, vf(kLimitFactor), vf(kLimitMargin));
+    vm visible;
+};
+
+inline Seen sampled(const View<vf>& view, const Projection<vf>& p, const Filtered<vf>& s, bool power) {
+    Footprint<vf> f = power ? footprint<PowerProfile>(view, p, s) : footprint<PlainProfile>(view, p, s);
+    return {f, reaches_image(view, f)};
+}
+
+inline Seen analytic_footprint(const View<vf>& view, const Projection<vf>& p) {
+    const Filtered<vf> s = filter_window(p);
+    Footprint<vf> f = footprint<PlainProfile>(view, p, s);
+    f.extent = {f.extent.x + vf(kAnalyticMargin), f.extent.y + vf(kAnalyticMargin)};
+    f.p = vf(0.f);
+    return {f, reaches_image(view, f) & (s.opacity * window_bound(s) >= vf(kAlphaMin))};
+}
+
+template <class Profile>
+inline vm exact_strips(const Projection<vf>& p, vf t) {
+    const vm small = takes_strips<Profile>(p);
+    if constexpr (Profile::kPower) return small & (t >= vf(2.f / kExactBetaMost));
+    return small;
+}
+
+template <class Profile>
+inline Seen exact_footprint(const View<vf>& view, const Projection<vf>& p, vf t) {
+    const vm strips = exact_strips<Profile>(p, t);
+    const Filtered<vf> s = filter_exact<Profile>(p, t, strips);
+    Footprint<vf> f = footprint<Profile>(view, p, s);
+    const vm visible = exact_reaches_image(view, s, f, strips);
+    f.p = select(strips, vf(0.f), f.p);
+    return {f, visible};
+}
+
+inline Seen make_footprint(const FrameInput& in, const View<vf>& view, const Projection<vf>& p, vf t) {
+    Seen seen;
+    switch (in.filter) {
+        case Filter::analytic: seen = analytic_footprint(view, p); break;
+        case Filter::exact:
+            seen = in.generalised ? exact_footprint<PowerProfile>(view, p, t)
+                                  : exact_footprint<PlainProfile>(view, p, t);
+            break;
+        case Filter::moment: seen = sampled(view, p, filter_moment(p, t), true); break;
+        default: seen = sampled(view, p, filter_dilate(view, p, t), in.generalised);
     }
-    return f;
+    seen.f.limit = fma_(seen.f.limit, vf(kLimitFactor), vf(kLimitMargin));
+    return seen;
 }
 
 // The footprint of W rows and the sums of their pixels: what goes back.
 struct RowSums {
-    vf l11, l21, l22;
+    vf l11, l21, l22, log2_opacity;
     alignas(64) float sums[kSums][W];
 
     vf total(int k) const { return vf::load(sums[k]); }
@@ -50,15 +85,38 @@ struct RowSums {
     }
 };
 
+template <class Profile>
+inline FilteredGradient<vf> exact_gradient(const Projection<vf>& p, vf t, const RowSums& r) {
+    const vm strips = exact_strips<Profile>(p, t);
+    const Filtered<vf> s = filter_exact<Profile>(p, t, strips);
+    const StripGradient<vf> strip{{r.total(kSumU), r.total(kSumV)}, r.total(kSumUU), r.total(kSumUV),
+                                  r.total(kSumVV), r.total(kSumH)};
+    return filter_exact_backward<Profile>(
+        p, t, s, strips, footprint_backward<Profile>(r.l11, r.l21, r.l22, s.t, r.moments(Profile::kPower)), strip);
+}
+
 // Gradient with respect to the projected splat, before its filter.
 inline FilteredGradient<vf> footprint_gradient(const FrameInput& in, const View<vf>& view, const Projection<vf>& p,
                                                vf t, const RowSums& r) {
-    const Filtered<vf> s = filter(in, view, p, t);
-    if (is_plain(in))
-        return filter_dilate_backward(
-            view, p, s, footprint_backward<PlainProfile>(r.l11, r.l21, r.l22, s.t, r.moments(false)));
-    const FilteredGradient<vf> g = footprint_backward<PowerProfile>(r.l11, r.l21, r.l22, s.t, r.moments(true));
-    return in.filter == Filter::moment ? filter_moment_backward(p, t, s, g) : filter_dilate_backward(view, p, s, g);
+    switch (in.filter) {
+        case Filter::analytic:
+            return analytic_backward(analytic_splat(r.l11, r.l21, r.l22, r.log2_opacity),
+                                     AnalyticSums<vf>{r.total(kSumH), r.total(kSumU), r.total(kSumV),
+                                                      r.total(kSumUU), r.total(kSumUV), r.total(kSumVV)});
+        case Filter::exact:
+            return in.generalised ? exact_gradient<PowerProfile>(p, t, r) : exact_gradient<PlainProfile>(p, t, r);
+        case Filter::moment: {
+            const Filtered<vf> s = filter_moment(p, t);
+            return filter_moment_backward(
+                p, t, s, footprint_backward<PowerProfile>(r.l11, r.l21, r.l22, s.t, r.moments(true)));
+        }
+        default: break;
+    }
+    const Filtered<vf> s = filter_dilate(view, p, t);
+    return filter_dilate_backward(
+        view, p, s,
+        in.generalised ? footprint_backward<PowerProfile>(r.l11, r.l21, r.l22, s.t, r.moments(true))
+                       : footprint_backward<PlainProfile>(r.l11, r.l21, r.l22, s.t, r.moments(false)));
 }
 
 SPLAT_END

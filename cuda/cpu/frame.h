@@ -120,7 +120,7 @@ struct Frame {
     static constexpr int kStages = 6;
     double seconds[kStages] = {};
 
-    int tiles_x = 0, tiles_y = 0;
+    int tiles_x = 0, tiles_y = 0, strips = 1;
     int64_t visible = 0, intersections = 0, slots = 0, hits = 0;
 
     Buffer<Row> rows;                  // [N]

@@ -15,6 +15,7 @@
 
 SPLAT_BEGIN
 
+constexpr float kLog2Clamped = -0.0146f;  // a little below log2(kAlphaMax)
 constexpr int kMostHits = 16 * kParts;  // vectors in a tile
 
 // u = l11 x + l21 y + cu, v = l22 y + cv relative to the tile's middle, so that cu, cv stay small.
@@ -65,12 +66,16 @@ struct ColorSums {
 
 struct PlainKernel {
     static constexpr float kGrow = 0.f;  // pixels around a pixel's centre that matter to it
+    static constexpr int kBatch = 256;    // splats sorted out to the blocks at a time
     static constexpr int kSums = kSumAbsY + 1;
     using Local = PlainLocal;
     static Local localise(const Frame&, const Row& row, uint32_t, float middle_x, float middle_y) {
         return localise_row(row, middle_x, middle_y);
     }
     static Local nothing() { return {0, 0, 0, 0, 0, -1e4f, 0, 0, 0}; }
+
+    // Its alpha may exceed kAlphaMax.
+    static bool clamps(const PlainLocal& s) { return s.log2_opacity > kLog2Clamped; }
 
     SPLAT_HD static vf exponent(const Local& s, vf x, vf y) {
         const vf u = local_u(s, x, y), v = local_v(s, y);
@@ -97,6 +102,7 @@ struct PlainKernel {
     struct Sums : ColorSums {
         vf h, u, v, uu, uv, vv;
 
+        SPLAT_HD void begin(const Local&, const Row&, float, float) {}
         SPLAT_HD void add(const Local& s, const Centres& at, int b, int part, const Held&, int, vf dh) {
             const vf pu = local_u(s, at.x[b][part], at.y[b][part]), pv = local_v(s, at.y[b][part]);
             h += dh;
@@ -109,7 +115,7 @@ struct PlainKernel {
             abs_x += abs_(hu);
             abs_y += abs_(fma_(vf(s.l21), hu, vf(s.l22) * hv));
         }
-        SPLAT_HD void put(vf* to) const {
+        SPLAT_HD void put(vf* to, const PlainLocal&) const {
             to[kSumH] = h, to[kSumU] = u, to[kSumV] = v, to[kSumUU] = uu, to[kSumUV] = uv, to[kSumVV] = vv;
             ColorSums::put(to);
         }

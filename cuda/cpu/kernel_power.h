@@ -12,6 +12,7 @@ SPLAT_HD vf power_exponent(vf p, vf log_r) { return exp2_pixel(min_(p * log_r, v
 
 struct PowerKernel {
     static constexpr float kGrow = 0.f;
+    static constexpr int kBatch = 256;
     static constexpr int kSums = kSumPower + 1;
     struct Local : PlainLocal {
         float p;
@@ -20,6 +21,8 @@ struct PowerKernel {
         return {localise_row(row, middle_x, middle_y), row.p};
     }
     static Local nothing() { return {PlainKernel::nothing(), 1.f}; }
+
+    static bool clamps(const PlainLocal& s) { return PlainKernel::clamps(s); }
 
     SPLAT_HD static vf radius2(const Local& s, vf x, vf y) {
         const vf u = local_u(s, x, y), v = local_v(s, y);
@@ -59,8 +62,9 @@ struct PowerKernel {
             power = fma_(dh, vf::load(held.log_term[n]), power);
             add_moments(s, pu, pv, dh * vf::load(held.slope[n]));
         }
-        SPLAT_HD void put(vf* to) const {
-            PlainKernel::Sums::put(to);
+        SPLAT_HD void begin(const Local&, const Row&, float, float) {}
+        SPLAT_HD void put(vf* to, const PlainLocal& s) const {
+            PlainKernel::Sums::put(to, s);
             to[kSumPower] = power;
         }
     };

@@ -14,6 +14,7 @@ inline void timed(double& seconds, Stage stage) {
 }
 
 inline void render(Frame& frame, const FrameInput& in, const FrameOutput& out) {
+    frame.strips = in.strips;
     frame.tiles_x = (in.width + kTile - 1) / kTile;
     frame.tiles_y = (in.height + kTile - 1) / kTile;
     timed(frame.seconds[0], [&] { stage_project(frame, in, out.radii); });

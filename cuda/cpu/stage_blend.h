@@ -11,7 +11,6 @@
 
 SPLAT_BEGIN
 
-constexpr int kBatch = 256;
 constexpr int kGroup = W == 16 ? 4 : 2;  // splats whose alphas are worked out side by side
 
 template <class K, bool G>
@@ -20,6 +19,7 @@ struct TileState {
     alignas(64) float red[16][16], green[16][16], blue[16][16];
     alignas(64) float depth[G ? 16 : 1][16], median[G ? 16 : 1][16];
     alignas(64) float nx[G ? 16 : 1][16], ny[G ? 16 : 1][16], nz[G ? 16 : 1][16];
+    static constexpr int kBatch = K::kBatch;
     typename K::Local splats[kBatch + 1];
     uint32_t ids[kBatch + 1];
     uint16_t list[16][kBatch + 16];
@@ -162,14 +162,14 @@ inline void blend_tile(Frame& frame, const FrameInput& in, const FrameOutput& ou
     const BlockTest reaches{float(x0), float(y0)};
     const uint32_t begin = frame.tile_begin[tile], end = frame.tile_begin[tile + 1];
     uint32_t *lists = frame.lists.get(), kept = begin, live = 0xffff;
-    for (uint32_t first = begin; first < end && live; first += kBatch) {
-        const int count = int(end - first < kBatch ? end - first : kBatch);
+    for (uint32_t first = begin; first < end && live; first += K::kBatch) {
+        const int count = int(end - first < K::kBatch ? end - first : K::kBatch);
         int n = 0;
         for (int i = 0; i < count; ++i) {
             const uint32_t id = lists[first + i];
             if (i + 8 < count) __builtin_prefetch(&frame.rows[lists[first + i + 8]]);
             const Row& row = frame.rows[id];
-            const uint32_t mask = reaches(row, K::kGrow) & live;
+            const uint32_t mask = reaches(row, row.p == 0.f ? K::kGrow : 0.f) & live;
             s.splats[n] = K::localise(frame, row, id, middle_x, middle_y);
             s.ids[n] = id, s.reach[n] = uint16_t(mask), s.hit[n] = 0;
             n += mask != 0;

@@ -17,8 +17,6 @@
 
 SPLAT_BEGIN
 
-constexpr float kLog2Clamped = -0.0146f;  // a little below log2(kAlphaMax)
-
 template <bool G>
 struct TileGradient {
     alignas(64) float transmittance[16][16], rest[16][16];
@@ -162,18 +160,19 @@ inline void backward_tile(Frame& frame, const FrameInput& in, const FrameOutput&
         const Row& row = rows[ids[i]];
         const typename K::Local splat = K::localise(frame, row, ids[i], middle_x, middle_y);
         typename K::Sums sums{};
+        sums.begin(splat, row, middle_x, middle_y);
         Mat3<vf> grad_m{};
         Vec3<vf> grad_p{};
         Whitening<vf> white{};
         if constexpr (G) white = broadcast_whitening(frame.whitening.get() + int64_t(ids[i]) * 12);
-        if (splat.log2_opacity > kLog2Clamped)
+        if (K::clamps(splat))
             backward_splat<K, true>(s, work, splat, white, masks[i], sums, grad_m, grad_p);
         else
             backward_splat<K, false>(s, work, splat, white, masks[i], sums, grad_m, grad_p);
         const int64_t slot = slot_of(row);
         touched[slot] = 1;
         vf totals[16];
-        sums.put(totals);
+        sums.put(totals, splat);
         write_sums(totals, all_sums + slot * kSums, K::kSums);
         if constexpr (G) {
             const vf geometry[16] = {grad_m.m[0][0], grad_m.m[0][1], grad_m.m[0][2], grad_m.m[1][0], grad_m.m[1][1], grad_m.m[1][2],

@@ -100,8 +100,9 @@ inline int project_lanes(const FrameInput& in, const View<vf>& view, Frame& fram
     for (int l = 0; l < W; ++l) index[l] = l < lanes ? l : lanes - 1;
     const Splat3D<vf> s = gather_splats(in, first, index);
     const Projection<vf> p = project(view, s);
-    const Footprint<vf> f = make_footprint(in, view, p, gather_shape(in, first, index).value);
-    const uint32_t seen = bits(reaches_image(view, f)) & (lanes < 32 ? (1u << lanes) - 1u : ~0u);
+    const Seen footprints = make_footprint(in, view, p, gather_shape(in, first, index).value);
+    const Footprint<vf>& f = footprints.f;
+    const uint32_t seen = bits(footprints.visible) & (lanes < 32 ? (1u << lanes) - 1u : ~0u);
     const vf radius = select(mask_from_bits(seen), max_(f.extent.x, f.extent.y), vf(0.f));
     radius.store_n(radii + first, lanes);
     if (!seen) return 0;

@@ -71,16 +71,17 @@ inline void backward_lanes(const Frame& frame, const FrameInput& in, const Frame
                            int64_t base, const int32_t* index, int lanes, vf* pose) {
     const Row* rows[W];
     for (int l = 0; l < lanes; ++l) rows[l] = &frame.rows[base + index[l]];
-    alignas(64) float footprints[6][W] = {};
+    alignas(64) float footprints[7][W] = {};
     RowSums sums;
     add_slots<kSums>(frame, frame.sums.get(), rows, lanes, sums.sums);
     for (int l = 0; l < lanes; ++l) {
         footprints[0][l] = rows[l]->l11, footprints[1][l] = rows[l]->l21, footprints[2][l] = rows[l]->l22;
         footprints[3][l] = rows[l]->r, footprints[4][l] = rows[l]->g, footprints[5][l] = rows[l]->b;
+        footprints[6][l] = rows[l]->log2_opacity;
     }
     const auto total = [&](int k) { return sums.total(k); };
     const auto of = [&](int k) { return vf::load(footprints[k]); };
-    sums.l11 = of(0), sums.l21 = of(1), sums.l22 = of(2);
+    sums.l11 = of(0), sums.l21 = of(1), sums.l22 = of(2), sums.log2_opacity = of(6);
     const vf zero(0.f);
 
     const Splat3D<vf> splat = gather_splats(in, base, index);

@@ -132,7 +132,7 @@ class _Rasterize(torch.autograd.Function):
         return (*gradients, full_pose, screen if ctx.needs_input_grad[7] else None, None)
 
 
-def _check(gaussians: Gaussians, settings: RenderSettings) -> None:
+def _check(gaussians: Gaussians) -> None:
     for name, tensor in gaussians.parameters().items():
         if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
             raise SplatError(
@@ -140,12 +140,6 @@ def _check(gaussians: Gaussians, settings: RenderSettings) -> None:
                 expected="float32 on the CPU for the native backend",
                 advice='convert it, or use backend="reference"',
             )
-    if settings.antialias in ("analytic", "exact"):
-        raise SplatError(
-            f"antialias {settings.antialias!r} is not in the native core",
-            expected='"none", "mip" or "moment"',
-            advice='use backend="reference"',
-        )
 
 
 def rasterize_native(gaussians: Gaussians, camera: Camera, settings: RenderSettings) -> Rendered:
@@ -154,7 +148,7 @@ def rasterize_native(gaussians: Gaussians, camera: Camera, settings: RenderSetti
     Raises:
         SplatError: the core is not built, or a tensor is not float32 on the CPU.
     """
-    _check(gaussians, settings)
+    _check(gaussians)
     scene = [getattr(gaussians, name) for name in PARAMETERS]
     shape = gaussians.shape if gaussians.kernel == "gef" else None
     pose = camera.world_to_camera

@@ -16,7 +16,7 @@ from splat.rasterize.settings import DILATION
 from tests.rasterize.scenes import posed, random_scene
 
 COUNTS = (0, 1, 2, 3, 15, 16, 17, 31, 64, 100, 255, 256, 257)
-FILTERS: tuple[Antialias, ...] = ("none", "mip", "moment")
+FILTERS: tuple[Antialias, ...] = ("none", "mip", "analytic", "moment", "exact")
 SIZES = (1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 47, 65)
 GRADIENTS = PARAMETERS
 IMAGES = ("color", "alpha", "depth_sum", "median_depth", "normals")

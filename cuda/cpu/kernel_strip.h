@@ -1,0 +1,219 @@
+// The filter "exact" (filter_exact.h): splats with row.p = 0 are integrated over the pixel by the
+// strip rule (strip.h), the others sampled by the kernel Base. The constants of a splat's strips,
+// one to a pixel row (or column) of the tile, are worked out once per (splat, tile); a pixel then
+// costs two Phi a strip.
+#pragma once
+
+#include "../include/splat/filter_window.h"
+#include "../include/splat/strip_backward.h"
+#include "kernel_power.h"
+
+SPLAT_BEGIN
+
+constexpr int kRowParts = 16 / W;  // vectors that hold the 16 rows of a tile
+constexpr int kMostStrips = 2;
+
+// One number per row of the tile.
+struct alignas(64) RowTable {
+    float v[16];
+    SPLAT_HD vf part(int k) const { return vf::load(v + k * W); }
+};
+
+// Centres of the rows of strip `strip` of `strips`, relative to the tile's middle.
+SPLAT_HD vf strip_centres(int part, int strip, int strips) {
+    const float first = 0.5f - kTile / 2 + float(part * W) + (strips == 1 ? 0.f : strip == 0 ? -0.25f : 0.25f);
+    return vf::iota() + vf(first);
+}
+
+// For each lane of a block's vector its row (or column) of the tile.
+SPLAT_HD const int32_t* row_of_lane(const Centres& at, bool columns, int b, int part) {
+    return (columns ? at.column[b & 3] : at.row[b >> 2]) + part * W;
+}
+
+template <class Base>
+struct StripKernel {
+    static constexpr float kGrow = kStripMargin;
+    static constexpr int kBatch = 64;
+    static constexpr int kSums = kSumPower + 1;
+
+    struct Local : Base::Local {
+        bool integrated, columns;
+        int strips;
+        RowTable scale[kMostStrips], shift[kMostStrips], mass[kMostStrips];  // A, B, C of strip.h
+    };
+
+    static Local localise(const Frame& frame, const Row& row, uint32_t id, float middle_x, float middle_y) {
+        Local s;
+        static_cast<typename Base::Local&>(s) = Base::localise(frame, row, id, middle_x, middle_y);
+        s.integrated = row.p == 0.f;
+        if (!s.integrated) return s;
+        const StripSplat<float> one = splat_of(row, middle_x, middle_y, frame.strips);
+        s.columns = one.columns, s.strips = frame.strips;
+        const StripSplat<vf> all = broadcast<vf>(one);
+        for (int k = 0; k < s.strips; ++k)
+            for (int part = 0; part < kRowParts; ++part) {
+                const StripRow<vf> r = strip_row(all, strip_centres(part, k, s.strips));
+                r.a.store(s.scale[k].v + part * W);
+                r.b.store(s.shift[k].v + part * W);
+                r.c.store(s.mass[k].v + part * W);
+            }
+        return s;
+    }
+    static StripSplat<float> splat_of(const Row& row, float middle_x, float middle_y, int strips) {
+        return strip_splat(row.l11, row.l21, row.l22, row.log2_opacity,
+                           Vec2<float>{row.mx - middle_x, row.my - middle_y}, strips);
+    }
+    static Local nothing() {
+        Local s;
+        static_cast<typename Base::Local&>(s) = Base::nothing();
+        s.integrated = false;
+        return s;
+    }
+    static bool clamps(const Local& s) { return s.integrated || Base::clamps(s); }
+
+    // Where along a strip the pixels are.
+    SPLAT_HD static vf along(const Local& s, const Centres& at, int b, int part) {
+        return s.columns ? at.y[b][part] : at.x[b][part];
+    }
+
+    template <int N>
+    SPLAT_HD static void alphas(const Local* const* s, const Centres& at, int b, int part, vf* out) {
+        bool any_integrated = false;
+        for (int i = 0; i < N; ++i) any_integrated |= s[i]->integrated;
+        if (!any_integrated) {
+            const typename Base::Local* base[N];
+            for (int i = 0; i < N; ++i) base[i] = s[i];
+            return Base::template alphas<N>(base, at, b, part, out);
+        }
+        for (int i = 0; i < N; ++i) {
+            const typename Base::Local* one = s[i];
+            if (s[i]->integrated) out[i] = integral(*s[i], at, b, part);
+            else Base::template alphas<1>(&one, at, b, part, out + i);
+        }
+    }
+
+    static vf integral(const Local& s, const Centres& at, int b, int part) {
+        const int32_t* row = row_of_lane(at, s.columns, b, part);
+        const vf x = along(s, at, b, part);
+        vf alpha(0.f);
+        for (int k = 0; k < s.strips; ++k) {
+            const vf a = lookup16(s.scale[k].v, row), z = fma_(a, x, lookup16(s.shift[k].v, row)), half = vf(0.5f) * a;
+            alpha = fma_(lookup16(s.mass[k].v, row), normal_cdf(z + half).value - normal_cdf(z - half).value, alpha);
+        }
+        return keep(alpha >= vf(kAlphaMin), alpha);
+    }
+
+    struct Held : Base::Held {
+        alignas(64) float p[kMostStrips][kMostHits][W], slope[kMostStrips][kMostHits][W],
+            spread[kMostStrips][kMostHits][W];
+    };
+    static void hold(const Local& s, const Centres& at, int b, int part, Held& held, int n) {
+        if (!s.integrated) return Base::hold(s, at, b, part, held, n);
+        const int32_t* row = row_of_lane(at, s.columns, b, part);
+        const vf x = along(s, at, b, part);
+        vf alpha(0.f);
+        for (int k = 0; k < s.strips; ++k) {
+            const StripPixel<vf> pixel = strip_pixel(lookup16(s.scale[k].v, row), lookup16(s.shift[k].v, row), x);
+            alpha = fma_(lookup16(s.mass[k].v, row), pixel.p, alpha);
+            pixel.p.store(held.p[k][n]), pixel.slope.store(held.slope[k][n]), pixel.spread.store(held.spread[k][n]);
+        }
+        keep(alpha >= vf(kAlphaMin), alpha).store(held.alpha[n]);
+    }
+
+    // Sums per row of the tile, from which the chain through the strip's constants goes once.
+    struct StripTotals {
+        StripSplat<vf> splat;
+        StripRow<vf> rows[kMostStrips][kRowParts];
+        RowTable by_h[kMostStrips], by_m[kMostStrips], by_v[kMostStrips];
+        alignas(64) float h[kMostStrips][4][16], m[kMostStrips][4][16], v[kMostStrips][4][16];
+        uint32_t used;
+    };
+
+    struct Sums : Base::Sums {
+        bool integrated = false;
+        StripTotals* strips = nullptr;
+
+        void begin(const Local& s, const Row& row, float middle_x, float middle_y) {
+            integrated = s.integrated;
+            if (!integrated) return;
+            static thread_local Buffer<StripTotals> scratch;
+            strips = scratch.reserve(1);
+            StripTotals& t = *strips;
+            t.splat = broadcast<vf>(splat_of(row, middle_x, middle_y, s.strips));
+            for (int k = 0; k < s.strips; ++k) {
+                for (int part = 0; part < kRowParts; ++part) {
+                    t.rows[k][part] = strip_row(t.splat, strip_centres(part, k, s.strips));
+                    const StripSums<vf> by = strip_mean_parts(t.splat, t.rows[k][part]);
+                    by.h.store(t.by_h[k].v + part * W);
+                    by.m.store(t.by_m[k].v + part * W);
+                    by.v.store(t.by_v[k].v + part * W);
+                }
+                std::memset(t.h[k], 0, sizeof(t.h[k]));
+                std::memset(t.m[k], 0, sizeof(t.m[k]));
+                std::memset(t.v[k], 0, sizeof(t.v[k]));
+            }
+            t.used = 0;
+        }
+
+        SPLAT_HD void add(const Local& s, const Centres& at, int b, int part, const Held& held, int n, vf dh) {
+            if (!integrated) return Base::Sums::add(s, at, b, part, held, n, dh);
+            add_integral(s, at, b, part, held, n, dh);
+        }
+
+        void add_integral(const Local& s, const Centres& at, int b, int part, const Held& held, int n, vf dh) {
+            StripTotals& t = *strips;
+            const int group = s.columns ? b & 3 : b >> 2;
+            const int32_t* row = row_of_lane(at, s.columns, b, part);
+            const vf dalpha = dh * rcp_rough(max_(vf::load(held.alpha[n]), vf(kAlphaMin)));
+            vf along_s(0.f), along_t(0.f);
+            for (int k = 0; k < s.strips; ++k) {
+                const vf p = vf::load(held.p[k][n]), slope = vf::load(held.slope[k][n]);
+                const vf spread = vf::load(held.spread[k][n]), g = dalpha * lookup16(s.mass[k].v, row);
+                const auto accumulate = [&](float* to, vf x) { (vf::load(to) + g * x).store(to); };
+                accumulate(t.h[k][group] + part * W, p);
+                accumulate(t.m[k][group] + part * W, slope);
+                accumulate(t.v[k][group] + part * W, spread);
+                const vf by = fma_(p, lookup16(t.by_h[k].v, row),
+                                   fma_(slope, lookup16(t.by_m[k].v, row), spread * lookup16(t.by_v[k].v, row)));
+                along_s = fma_(g, by, along_s);
+                along_t = fnma_(g, lookup16(s.scale[k].v, row) * slope, along_t);
+            }
+            t.used |= 1u << group;
+            this->abs_x += abs_(s.columns ? along_s : along_t);
+            this->abs_y += abs_(s.columns ? along_t : along_s);
+        }
+
+        void put(vf* to, const Local& s) const {
+            Base::Sums::put(to, s);
+            if (!integrated) return;
+            StripGradient<vf> g{{vf(0.f), vf(0.f)}, vf(0.f), vf(0.f), vf(0.f), vf(0.f)};
+            for (int k = 0; k < s.strips; ++k) {
+                RowTable h, m, v;
+                fold(strips->h[k], s.columns, h), fold(strips->m[k], s.columns, m), fold(strips->v[k], s.columns, v);
+                for (int part = 0; part < kRowParts; ++part) {
+                    const StripGradient<vf> one = strip_row_backward(
+                        strips->splat, strips->rows[k][part], StripSums<vf>{h.part(part), m.part(part), v.part(part)});
+                    g.mean.x += one.mean.x, g.mean.y += one.mean.y;
+                    g.a += one.a, g.b += one.b, g.c += one.c, g.log_opacity += one.log_opacity;
+                }
+            }
+            to[kSumH] = g.log_opacity, to[kSumU] = g.mean.x, to[kSumV] = g.mean.y;
+            to[kSumUU] = g.a, to[kSumUV] = g.b, to[kSumVV] = g.c;
+            // in the units of the other kernels: see the end of stage_project_backward.h
+            to[kSumAbsX] = this->abs_x * vf(kHalfLog2E / s.l11), to[kSumAbsY] = this->abs_y * vf(kHalfLog2E);
+        }
+
+        // Sums of the pixels of each row (column), from sums by lane of each row (column) of blocks.
+        void fold(const float (*by_lane)[16], bool columns, RowTable& to) const {
+            for (int group = 0; group < 4; ++group)
+                for (int j = 0; j < 4; ++j) {
+                    const float* x = by_lane[group];
+                    to.v[4 * group + j] = !(strips->used >> group & 1u) ? 0.f
+                                          : columns                     ? x[j] + x[j + 4] + x[j + 8] + x[j + 12]
+                                                    : x[4 * j] + x[4 * j + 1] + x[4 * j + 2] + x[4 * j + 3];
+                }
+        }
+    };
+};
+
+SPLAT_END
