@@ -105,7 +105,8 @@ void splat_backward(In<18> view, bool mip, In<-1, 11> splats, In<-1, 2> pixels, 
             intersect_backward(w, x.rx, x.ry, x.hit, g[1], {g[2], g[3], g[4]}, vm, vp);
         }
         const auto extra = whitening_backward(p, w, vm, vp);
-        const auto image = filter_dilate_backward(v, p, s2, footprint_backward<PlainProfile>(f.l11, f.l21, f.l22, 1., m));
+        const auto image =
+            filter_dilate_backward(v, p, s2, footprint_backward<PlainProfile>(f.l11, f.l21, f.l22, 1., m));
         const auto g = project_backward(v, p, image, &extra);
         const double row[11] = {g.mean.x, g.mean.y, g.mean.z, g.quat.w, g.quat.x, g.quat.y, g.quat.z,
                                 g.log_scale.x, g.log_scale.y, g.log_scale.z, g.logit_opacity};
