@@ -64,7 +64,7 @@ def test_the_gaussian_is_met_exactly() -> None:
 
 def test_the_curves_are_moments_of_the_kernel() -> None:
     """By radial quadrature, without the Gamma function."""
-    r = torch.linspace(0, 60, 2_000_001, dtype=torch.float64)
+    r = torch.linspace(0, 60, 300_001, dtype=torch.float64)
     for t in (0.25, 0.6, 1.0, 1.5):
         kernel = torch.exp(-0.5 * r ** (2 / t))
         mass = torch.trapezoid(kernel * r, r)

@@ -289,7 +289,7 @@ def test_small_splats_of_any_kernel_keep_their_mass(beta: float) -> None:
 )
 def test_exact_of_other_kernels(beta: float, mean: float, worst: float) -> None:
     """Root mean square and largest error; strips for some splats unless the kernel is too flat."""
-    splats, pixels = _opaque(200, 0.15, 4.0), random_pixels(2, reach=5.0, count=60)
+    splats, pixels = _opaque(100, 0.15, 4.0), random_pixels(2, reach=5.0, count=40)
     splats[:, 6] = 2 / beta
     alpha, facts = _exact(splats, pixels, "power")
     assert facts[:, 0].any() == (beta < 2.5)
