@@ -169,7 +169,7 @@ struct Exact {
     Moments<double> m{};
 
     Exact(const double* splat, int count)
-        : x(splat), strips(takes_strips<Profile>(x.p, x.t)), s(filter_exact<Profile>(x.p, x.t, strips)),
+        : x(splat), strips(takes_strips<Profile>(x.p, x.t, count)), s(filter_exact<Profile>(x.p, x.t, strips)),
           f(footprint<Profile>(x.view, x.p, s)), window(f, count) {}
 
     double pixel(const double* at, double g) {

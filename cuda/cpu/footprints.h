@@ -42,15 +42,8 @@ inline Seen analytic_footprint(const View<vf>& view, const Projection<vf>& p) {
 }
 
 template <class Profile>
-inline vm exact_strips(const Projection<vf>& p, vf t) {
-    const vm small = takes_strips<Profile>(p);
-    if constexpr (Profile::kPower) return small & (t >= vf(2.f / kExactBetaMost));
-    return small;
-}
-
-template <class Profile>
-inline Seen exact_footprint(const View<vf>& view, const Projection<vf>& p, vf t) {
-    const vm strips = exact_strips<Profile>(p, t);
+inline Seen exact_footprint(const FrameInput& in, const View<vf>& view, const Projection<vf>& p, vf t) {
+    const vm strips = takes_strips<Profile>(p, t, in.strips);
     const Filtered<vf> s = filter_exact<Profile>(p, t, strips);
     Footprint<vf> f = footprint<Profile>(view, p, s);
     const vm visible = exact_reaches_image(view, s, f, strips);
@@ -63,8 +56,8 @@ inline Seen make_footprint(const FrameInput& in, const View<vf>& view, const Pro
     switch (in.filter) {
         case Filter::analytic: seen = analytic_footprint(view, p); break;
         case Filter::exact:
-            seen = in.generalised ? exact_footprint<PowerProfile>(view, p, t)
-                                  : exact_footprint<PlainProfile>(view, p, t);
+            seen = in.generalised ? exact_footprint<PowerProfile>(in, view, p, t)
+                                  : exact_footprint<PlainProfile>(in, view, p, t);
             break;
         case Filter::moment: seen = sampled(view, p, filter_moment(p, t), true); break;
         default: seen = sampled(view, p, filter_dilate(view, p, t), in.generalised);
@@ -86,8 +79,8 @@ struct RowSums {
 };
 
 template <class Profile>
-inline FilteredGradient<vf> exact_gradient(const Projection<vf>& p, vf t, const RowSums& r) {
-    const vm strips = exact_strips<Profile>(p, t);
+inline FilteredGradient<vf> exact_gradient(const FrameInput& in, const Projection<vf>& p, vf t, const RowSums& r) {
+    const vm strips = takes_strips<Profile>(p, t, in.strips);
     const Filtered<vf> s = filter_exact<Profile>(p, t, strips);
     const StripGradient<vf> strip{{r.total(kSumU), r.total(kSumV)}, r.total(kSumUU), r.total(kSumUV),
                                   r.total(kSumVV), r.total(kSumH)};
@@ -104,7 +97,8 @@ inline FilteredGradient<vf> footprint_gradient(const FrameInput& in, const View<
                                      AnalyticSums<vf>{r.total(kSumH), r.total(kSumU), r.total(kSumV),
                                                       r.total(kSumUU), r.total(kSumUV), r.total(kSumVV)});
         case Filter::exact:
-            return in.generalised ? exact_gradient<PowerProfile>(p, t, r) : exact_gradient<PlainProfile>(p, t, r);
+            return in.generalised ? exact_gradient<PowerProfile>(in, p, t, r)
+                                  : exact_gradient<PlainProfile>(in, p, t, r);
         case Filter::moment: {
             const Filtered<vf> s = filter_moment(p, t);
             return filter_moment_backward(

@@ -125,6 +125,7 @@ struct Frame {
 
     Buffer<Row> rows;                  // [N]
     Buffer<float> whitening;           // [N, 12] geometry only
+    Buffer<float> strip;               // [N, 8] of splats with p = 0, Filter::exact only
     Buffer<uint32_t> ids;              // visible Gaussians, ascending
     Buffer<uint32_t> keys, keys_other, order, order_other;  // by depth
     Buffer<uint32_t> histogram;
@@ -142,7 +143,7 @@ struct Frame {
     Buffer<uint8_t> tile_scratch;
 
     int64_t bytes() const {
-        return rows.bytes() + whitening.bytes() + ids.bytes() + keys.bytes() * 4 + tile_count.bytes() +
+        return rows.bytes() + whitening.bytes() + strip.bytes() + ids.bytes() + keys.bytes() * 4 + tile_count.bytes() +
                lists.bytes() + masks.bytes() + sums.bytes() + geometry_sums.bytes() + touched.bytes();
     }
 };

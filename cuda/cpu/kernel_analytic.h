@@ -16,17 +16,23 @@ SPLAT_HD AnalyticSplat<To> broadcast(const AnalyticSplat<F>& s) {
 struct AnalyticKernel {
     static constexpr float kGrow = kAnalyticMargin;
     static constexpr int kBatch = 256;
+    static constexpr bool kCostly = true;
     static constexpr int kSums = kSumAbsY + 1;
 
+    using Table = NoTable;
     struct Local : PlainLocal {
         float mx, my;  // relative to the tile's middle
         AnalyticSplat<float> axes;
     };
-    static Local localise(const Frame&, const Row& row, uint32_t, float middle_x, float middle_y) {
-        return {localise_row(row, middle_x, middle_y), row.mx - middle_x, row.my - middle_y,
-                analytic_splat(row.l11, row.l21, row.l22, row.log2_opacity)};
+    static void localise(const Frame&, const Row& row, uint32_t, float middle_x, float middle_y, Local& to, Table&) {
+        to = {localise_row(row, middle_x, middle_y), row.mx - middle_x, row.my - middle_y,
+              analytic_splat(row.l11, row.l21, row.l22, row.log2_opacity)};
     }
-    static Local nothing() { return {PlainKernel::nothing(), 1e6f, 1e6f, analytic_splat(1.f, 0.f, 1.f, -1e4f)}; }
+    static void nothing(Local& to) {
+        PlainKernel::nothing(to);
+        to.mx = to.my = 1e6f;
+        to.axes = analytic_splat(1.f, 0.f, 1.f, -100.f);
+    }
     static bool clamps(const Local&) { return true; }
 
     SPLAT_HD static AnalyticPixel<vf> pixel(const Local& s, const AnalyticSplat<vf>& axes, const Centres& at, int b,
@@ -63,7 +69,7 @@ struct AnalyticKernel {
     struct Sums : ColorSums {
         vf h, u, v, s1, s2, rotation;
 
-        SPLAT_HD void begin(const Local&, const Row&, float, float) {}
+        SPLAT_HD void begin(const Frame&, const Local&, const Row&, uint32_t, float, float) {}
         void add(const Local& s, const Centres&, int, int, const Held& held, int n, vf dh) {
             const vf g = vf(s.axes.peak) * dh * rcp_rough(max_(vf::load(held.alpha[n]), vf(kAlphaMin)));
             const vf du = g * vf::load(held.u[n]), dv = g * vf::load(held.v[n]);

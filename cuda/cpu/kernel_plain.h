@@ -1,7 +1,8 @@
 // A kernel of the pixel loop: what one splat's alpha is at the pixels of a block, and the sums from
 // which its gradients come. A kernel K gives
-//   K::Local                     a splat as the loop reads it, in coordinates of the tile
-//   K::localise(frame, id, ...)  makes one
+//   K::Local, K::Table           a splat as the loop reads it, in coordinates of the tile, and what
+//                                it keeps for itself beside
+//   K::localise(frame, row, ...) makes one; K::nothing() one that is nowhere
 //   K::alphas<N>(...)            N splats at one vector of pixels: unclamped alpha, 0 below 1/255
 //   K::Held, K::hold(...)        the same going backwards: alpha and what its derivatives need, kept
 //                                until the compositing's part of the gradient is known
@@ -64,15 +65,20 @@ struct ColorSums {
     }
 };
 
+struct NoTable {};
+
 struct PlainKernel {
     static constexpr float kGrow = 0.f;  // pixels around a pixel's centre that matter to it
     static constexpr int kBatch = 256;    // splats sorted out to the blocks at a time
+    static constexpr bool kCostly = false;  // localise() is
     static constexpr int kSums = kSumAbsY + 1;
     using Local = PlainLocal;
-    static Local localise(const Frame&, const Row& row, uint32_t, float middle_x, float middle_y) {
-        return localise_row(row, middle_x, middle_y);
+    using Table = NoTable;
+    SPLAT_HD static void localise(const Frame&, const Row& row, uint32_t, float middle_x, float middle_y, Local& to,
+                                   Table&) {
+        to = localise_row(row, middle_x, middle_y);
     }
-    static Local nothing() { return {0, 0, 0, 0, 0, -1e4f, 0, 0, 0}; }
+    static void nothing(Local& to) { to = {0, 0, 0, 0, 0, -1e4f, 0, 0, 0}; }
 
     // Its alpha may exceed kAlphaMax.
     static bool clamps(const PlainLocal& s) { return s.log2_opacity > kLog2Clamped; }
@@ -102,7 +108,7 @@ struct PlainKernel {
     struct Sums : ColorSums {
         vf h, u, v, uu, uv, vv;
 
-        SPLAT_HD void begin(const Local&, const Row&, float, float) {}
+        SPLAT_HD void begin(const Frame&, const Local&, const Row&, uint32_t, float, float) {}
         SPLAT_HD void add(const Local& s, const Centres& at, int b, int part, const Held&, int, vf dh) {
             const vf pu = local_u(s, at.x[b][part], at.y[b][part]), pv = local_v(s, at.y[b][part]);
             h += dh;

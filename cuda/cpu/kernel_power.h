@@ -13,14 +13,20 @@ SPLAT_HD vf power_exponent(vf p, vf log_r) { return exp2_pixel(min_(p * log_r, v
 struct PowerKernel {
     static constexpr float kGrow = 0.f;
     static constexpr int kBatch = 256;
+    static constexpr bool kCostly = false;
     static constexpr int kSums = kSumPower + 1;
+    using Table = NoTable;
     struct Local : PlainLocal {
         float p;
     };
-    static Local localise(const Frame&, const Row& row, uint32_t, float middle_x, float middle_y) {
-        return {localise_row(row, middle_x, middle_y), row.p};
+    SPLAT_HD static void localise(const Frame&, const Row& row, uint32_t, float middle_x, float middle_y, Local& to,
+                                   Table&) {
+        to = {localise_row(row, middle_x, middle_y), row.p};
     }
-    static Local nothing() { return {PlainKernel::nothing(), 1.f}; }
+    static void nothing(Local& to) {
+        PlainKernel::nothing(to);
+        to.p = 1.f;
+    }
 
     static bool clamps(const PlainLocal& s) { return PlainKernel::clamps(s); }
 
@@ -62,7 +68,7 @@ struct PowerKernel {
             power = fma_(dh, vf::load(held.log_term[n]), power);
             add_moments(s, pu, pv, dh * vf::load(held.slope[n]));
         }
-        SPLAT_HD void begin(const Local&, const Row&, float, float) {}
+        SPLAT_HD void begin(const Frame&, const Local&, const Row&, uint32_t, float, float) {}
         SPLAT_HD void put(vf* to, const PlainLocal& s) const {
             PlainKernel::Sums::put(to, s);
             to[kSumPower] = power;

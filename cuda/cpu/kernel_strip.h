@@ -19,6 +19,19 @@ struct alignas(64) RowTable {
     SPLAT_HD vf part(int k) const { return vf::load(v + k * W); }
 };
 
+// What strip_splat() found, kept by stage_project for every tile.
+SPLAT_HD void store_strip(float* to, const StripSplat<float>& s) {
+    const float all[8] = {s.sigma, s.inverse_sigma, s.k, s.given, s.peak, s.delta, float(s.columns), float(s.narrow)};
+    std::memcpy(to, all, sizeof(all));
+}
+
+SPLAT_HD StripSplat<float> load_strip(const Frame& frame, const Row& row, uint32_t id, float middle_x, float middle_y) {
+    const float *s = frame.strip.get() + int64_t(id) * 8, mx = row.mx - middle_x, my = row.my - middle_y;
+    const bool columns = s[6] != 0.f;
+    return {columns ? mx : my, columns ? my : mx, s[0], s[1], s[2], s[3], s[4], 1.f / float(frame.strips), s[5],
+            columns, s[7] != 0.f};
+}
+
 // Centres of the rows of strip `strip` of `strips`, relative to the tile's middle.
 SPLAT_HD vf strip_centres(int part, int strip, int strips) {
     const float first = 0.5f - kTile / 2 + float(part * W) + (strips == 1 ? 0.f : strip == 0 ? -0.25f : 0.25f);
@@ -33,41 +46,39 @@ SPLAT_HD const int32_t* row_of_lane(const Centres& at, bool columns, int b, int 
 template <class Base>
 struct StripKernel {
     static constexpr float kGrow = kStripMargin;
-    static constexpr int kBatch = 64;
+    static constexpr int kBatch = 128;
+    static constexpr bool kCostly = true;
     static constexpr int kSums = kSumPower + 1;
 
+    struct Table {
+        RowTable scale[kMostStrips], shift[kMostStrips], mass[kMostStrips];  // A, B, C of strip.h
+    };
     struct Local : Base::Local {
         bool integrated, columns;
         int strips;
-        RowTable scale[kMostStrips], shift[kMostStrips], mass[kMostStrips];  // A, B, C of strip.h
+        const Table* table;
     };
 
-    static Local localise(const Frame& frame, const Row& row, uint32_t id, float middle_x, float middle_y) {
-        Local s;
-        static_cast<typename Base::Local&>(s) = Base::localise(frame, row, id, middle_x, middle_y);
-        s.integrated = row.p == 0.f;
-        if (!s.integrated) return s;
-        const StripSplat<float> one = splat_of(row, middle_x, middle_y, frame.strips);
-        s.columns = one.columns, s.strips = frame.strips;
+    static void localise(const Frame& frame, const Row& row, uint32_t id, float middle_x, float middle_y, Local& to,
+                         Table& table) {
+        typename Base::Table none;
+        Base::localise(frame, row, id, middle_x, middle_y, to, none);
+        to.integrated = row.p == 0.f;
+        if (!to.integrated) return;
+        const StripSplat<float> one = load_strip(frame, row, id, middle_x, middle_y);
+        to.columns = one.columns, to.strips = frame.strips, to.table = &table;
         const StripSplat<vf> all = broadcast<vf>(one);
-        for (int k = 0; k < s.strips; ++k)
+        for (int k = 0; k < to.strips; ++k)
             for (int part = 0; part < kRowParts; ++part) {
-                const StripRow<vf> r = strip_row(all, strip_centres(part, k, s.strips));
-                r.a.store(s.scale[k].v + part * W);
-                r.b.store(s.shift[k].v + part * W);
-                r.c.store(s.mass[k].v + part * W);
+                const StripRow<vf> r = strip_row(all, strip_centres(part, k, to.strips));
+                r.a.store(table.scale[k].v + part * W);
+                r.b.store(table.shift[k].v + part * W);
+                r.c.store(table.mass[k].v + part * W);
             }
-        return s;
     }
-    static StripSplat<float> splat_of(const Row& row, float middle_x, float middle_y, int strips) {
-        return strip_splat(row.l11, row.l21, row.l22, row.log2_opacity,
-                           Vec2<float>{row.mx - middle_x, row.my - middle_y}, strips);
-    }
-    static Local nothing() {
-        Local s;
-        static_cast<typename Base::Local&>(s) = Base::nothing();
-        s.integrated = false;
-        return s;
+    static void nothing(Local& to) {
+        Base::nothing(to);
+        to.integrated = false;
     }
     static bool clamps(const Local& s) { return s.integrated || Base::clamps(s); }
 
@@ -78,18 +89,12 @@ struct StripKernel {
 
     template <int N>
     SPLAT_HD static void alphas(const Local* const* s, const Centres& at, int b, int part, vf* out) {
-        bool any_integrated = false;
-        for (int i = 0; i < N; ++i) any_integrated |= s[i]->integrated;
-        if (!any_integrated) {
-            const typename Base::Local* base[N];
-            for (int i = 0; i < N; ++i) base[i] = s[i];
-            return Base::template alphas<N>(base, at, b, part, out);
-        }
-        for (int i = 0; i < N; ++i) {
-            const typename Base::Local* one = s[i];
+        // All as if sampled, side by side; then the few that are not.
+        const typename Base::Local* base[N];
+        for (int i = 0; i < N; ++i) base[i] = s[i];
+        Base::template alphas<N>(base, at, b, part, out);
+        for (int i = 0; i < N; ++i)
             if (s[i]->integrated) out[i] = integral(*s[i], at, b, part);
-            else Base::template alphas<1>(&one, at, b, part, out + i);
-        }
     }
 
     static vf integral(const Local& s, const Centres& at, int b, int part) {
@@ -97,8 +102,8 @@ struct StripKernel {
         const vf x = along(s, at, b, part);
         vf alpha(0.f);
         for (int k = 0; k < s.strips; ++k) {
-            const vf a = lookup16(s.scale[k].v, row), z = fma_(a, x, lookup16(s.shift[k].v, row)), half = vf(0.5f) * a;
-            alpha = fma_(lookup16(s.mass[k].v, row), normal_cdf(z + half).value - normal_cdf(z - half).value, alpha);
+            const vf a = lookup16(s.table->scale[k].v, row), z = fma_(a, x, lookup16(s.table->shift[k].v, row)), half = vf(0.5f) * a;
+            alpha = fma_(lookup16(s.table->mass[k].v, row), normal_mass(z + half, z - half), alpha);
         }
         return keep(alpha >= vf(kAlphaMin), alpha);
     }
@@ -113,8 +118,8 @@ struct StripKernel {
         const vf x = along(s, at, b, part);
         vf alpha(0.f);
         for (int k = 0; k < s.strips; ++k) {
-            const StripPixel<vf> pixel = strip_pixel(lookup16(s.scale[k].v, row), lookup16(s.shift[k].v, row), x);
-            alpha = fma_(lookup16(s.mass[k].v, row), pixel.p, alpha);
+            const StripPixel<vf> pixel = strip_pixel(lookup16(s.table->scale[k].v, row), lookup16(s.table->shift[k].v, row), x);
+            alpha = fma_(lookup16(s.table->mass[k].v, row), pixel.p, alpha);
             pixel.p.store(held.p[k][n]), pixel.slope.store(held.slope[k][n]), pixel.spread.store(held.spread[k][n]);
         }
         keep(alpha >= vf(kAlphaMin), alpha).store(held.alpha[n]);
@@ -133,13 +138,13 @@ struct StripKernel {
         bool integrated = false;
         StripTotals* strips = nullptr;
 
-        void begin(const Local& s, const Row& row, float middle_x, float middle_y) {
+        void begin(const Frame& frame, const Local& s, const Row& row, uint32_t id, float middle_x, float middle_y) {
             integrated = s.integrated;
             if (!integrated) return;
             static thread_local Buffer<StripTotals> scratch;
             strips = scratch.reserve(1);
             StripTotals& t = *strips;
-            t.splat = broadcast<vf>(splat_of(row, middle_x, middle_y, s.strips));
+            t.splat = broadcast<vf>(load_strip(frame, row, id, middle_x, middle_y));
             for (int k = 0; k < s.strips; ++k) {
                 for (int part = 0; part < kRowParts; ++part) {
                     t.rows[k][part] = strip_row(t.splat, strip_centres(part, k, s.strips));
@@ -168,7 +173,7 @@ struct StripKernel {
             vf along_s(0.f), along_t(0.f);
             for (int k = 0; k < s.strips; ++k) {
                 const vf p = vf::load(held.p[k][n]), slope = vf::load(held.slope[k][n]);
-                const vf spread = vf::load(held.spread[k][n]), g = dalpha * lookup16(s.mass[k].v, row);
+                const vf spread = vf::load(held.spread[k][n]), g = dalpha * lookup16(s.table->mass[k].v, row);
                 const auto accumulate = [&](float* to, vf x) { (vf::load(to) + g * x).store(to); };
                 accumulate(t.h[k][group] + part * W, p);
                 accumulate(t.m[k][group] + part * W, slope);
@@ -176,7 +181,7 @@ struct StripKernel {
                 const vf by = fma_(p, lookup16(t.by_h[k].v, row),
                                    fma_(slope, lookup16(t.by_m[k].v, row), spread * lookup16(t.by_v[k].v, row)));
                 along_s = fma_(g, by, along_s);
-                along_t = fnma_(g, lookup16(s.scale[k].v, row) * slope, along_t);
+                along_t = fnma_(g, lookup16(s.table->scale[k].v, row) * slope, along_t);
             }
             t.used |= 1u << group;
             this->abs_x += abs_(s.columns ? along_s : along_t);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "../include/splat/geometry.h"
+#include "image_lanes.h"
 #include "kernels_all.h"
 #include "pool.h"
 
@@ -21,6 +22,7 @@ struct TileState {
     alignas(64) float nx[G ? 16 : 1][16], ny[G ? 16 : 1][16], nz[G ? 16 : 1][16];
     static constexpr int kBatch = K::kBatch;
     typename K::Local splats[kBatch + 1];
+    typename K::Table tables[kBatch + 1];
     uint32_t ids[kBatch + 1];
     uint16_t list[16][kBatch + 16];
     int count[16];
@@ -121,41 +123,43 @@ inline bool blend_block(TileState<K, G>& s, const Frame& frame, const Centres& a
 }
 
 template <class K, bool G>
-inline void write_tile(const TileState<K, G>& s, const FrameInput& in, const FrameOutput& out, int x0, int y0) {
-    for (int b = 0; b < 16; ++b)
-        for (int l = 0; l < 16; ++l) {
-            const int x = x0 + (b & 3) * 4 + (l & 3), y = y0 + (b >> 2) * 4 + (l >> 2);
-            if (x >= in.width || y >= in.height) continue;
-            const int64_t p = int64_t(y) * in.width + x;
-            const float rest = s.transmittance[b][l];
-            out.color[3 * p] = s.red[b][l] + rest * in.background[0];
-            out.color[3 * p + 1] = s.green[b][l] + rest * in.background[1];
-            out.color[3 * p + 2] = s.blue[b][l] + rest * in.background[2];
-            out.alpha[p] = 1.f - rest;
+inline void write_tile(const TileState<K, G>& s, const FrameInput& in, const FrameOutput& out, const ImageLanes& lanes,
+                       int x0, int y0) {
+    for (int b = 0; b < 16; ++b) {
+        const BlockAt at(in, x0, y0, b);
+        if (!at.inside(in, 0)) continue;
+        for (int part = 0; part < kParts; ++part) {
+            const auto one = [&](float* image, vf v) { put_block(image + at.pixel, lanes.one, at, in, part, v); };
+            const auto three = [&](float* image, int channel, vf v) {
+                put_block(image + 3 * at.pixel + channel, lanes.three, at, in, part, v);
+            };
+            const auto of = [&](const float (*from)[16]) { return vf::load(from[b] + part * W); };
+            const vf rest = of(s.transmittance);
+            three(out.color, 0, fma_(rest, vf(in.background[0]), of(s.red)));
+            three(out.color, 1, fma_(rest, vf(in.background[1]), of(s.green)));
+            three(out.color, 2, fma_(rest, vf(in.background[2]), of(s.blue)));
+            one(out.alpha, vf(1.f) - rest);
             if constexpr (G) {
-                out.depth_sum[p] = s.depth[b][l];
-                out.median_depth[p] = s.median[b][l];
-                out.normals[3 * p] = s.nx[b][l];
-                out.normals[3 * p + 1] = s.ny[b][l];
-                out.normals[3 * p + 2] = s.nz[b][l];
+                one(out.depth_sum, of(s.depth)), one(out.median_depth, of(s.median));
+                three(out.normals, 0, of(s.nx)), three(out.normals, 1, of(s.ny)), three(out.normals, 2, of(s.nz));
             }
         }
+    }
 }
 
 // Pixels outside the image start finished.
 template <class K, bool G>
 inline void clear_tile(TileState<K, G>& s, const FrameInput& in, int x0, int y0) {
     std::memset(&s, 0, sizeof(float) * 16 * (4 * 16 + 5 * (G ? 16 : 1)));
-    for (int b = 0; b < 16; ++b)
-        for (int l = 0; l < 16; ++l) {
-            const bool inside = x0 + (b & 3) * 4 + (l & 3) < in.width && y0 + (b >> 2) * 4 + (l >> 2) < in.height;
-            s.transmittance[b][l] = inside ? 1.f : 0.f;
-        }
+    for (int b = 0; b < 16; ++b) {
+        const BlockAt at(in, x0, y0, b);
+        for (int l = 0; l < 16; ++l) s.transmittance[b][l] = at.whole || at.inside(in, l) ? 1.f : 0.f;
+    }
 }
 
 template <class K, bool G>
-inline void blend_tile(Frame& frame, const FrameInput& in, const FrameOutput& out, const Centres& at, int tile,
-                       TileState<K, G>& s) {
+inline void blend_tile(Frame& frame, const FrameInput& in, const FrameOutput& out, const Centres& at,
+                       const ImageLanes& lanes, int tile, TileState<K, G>& s) {
     const int x0 = tile % frame.tiles_x * kTile, y0 = tile / frame.tiles_x * kTile;
     const float middle_x = float(x0 + kTile / 2), middle_y = float(y0 + kTile / 2);
     clear_tile(s, in, x0, y0);
@@ -170,11 +174,12 @@ inline void blend_tile(Frame& frame, const FrameInput& in, const FrameOutput& ou
             if (i + 8 < count) __builtin_prefetch(&frame.rows[lists[first + i + 8]]);
             const Row& row = frame.rows[id];
             const uint32_t mask = reaches(row, row.p == 0.f ? K::kGrow : 0.f) & live;
-            s.splats[n] = K::localise(frame, row, id, middle_x, middle_y);
+            if (K::kCostly && !mask) continue;
+            K::localise(frame, row, id, middle_x, middle_y, s.splats[n], s.tables[n]);
             s.ids[n] = id, s.reach[n] = uint16_t(mask), s.hit[n] = 0;
             n += mask != 0;
         }
-        s.splats[n] = K::nothing();
+        K::nothing(s.splats[n]);
         s.ids[n] = 0, s.hit[n] = 0;
         sort_out(s, n, live);
         for (int b = 0; b < 16; ++b) {
@@ -191,7 +196,7 @@ inline void blend_tile(Frame& frame, const FrameInput& in, const FrameOutput& ou
         }
     }
     frame.tile_hits[tile] = kept - begin;
-    write_tile(s, in, out, x0, y0);
+    write_tile(s, in, out, lanes, x0, y0);
 }
 
 template <class K, bool G>
@@ -200,9 +205,10 @@ inline void stage_blend(Frame& frame, const FrameInput& in, const FrameOutput& o
     frame.masks.reserve(frame.intersections + 1);
     frame.tile_hits.reserve(tiles);
     const Centres at;
+    const ImageLanes lanes(in.width);
     pool().parallel_for(tiles, [&](int64_t tile) {
         static thread_local Buffer<TileState<K, G>> scratch;
-        blend_tile(frame, in, out, at, int(tile), *scratch.reserve(1));
+        blend_tile(frame, in, out, at, lanes, int(tile), *scratch.reserve(1));
     });
     frame.hits = 0;
     for (int64_t t = 0; t < tiles; ++t) frame.hits += frame.tile_hits[t];

@@ -53,32 +53,37 @@ SPLAT_HD void write_sums(const vf* a, float* out, int n) {
 
 template <bool G>
 inline void load_tile_gradient(TileGradient<G>& s, const FrameInput& in, const FrameOutput& out,
-                               const FrameGradients& g, int x0, int y0) {
+                               const FrameGradients& g, const ImageLanes& lanes, int x0, int y0) {
     std::memset(&s, 0, sizeof(s));
-    for (int b = 0; b < 16; ++b)
-        for (int l = 0; l < 16; ++l) {
-            const int x = x0 + (b & 3) * 4 + (l & 3), y = y0 + (b >> 2) * 4 + (l >> 2);
-            if (x >= in.width || y >= in.height) continue;
-            const int64_t p = int64_t(y) * in.width + x;
-            s.transmittance[b][l] = 1.f;
-            float rest = 0.f;
-            if (g.color) {
-                s.red[b][l] = g.color[3 * p], s.green[b][l] = g.color[3 * p + 1], s.blue[b][l] = g.color[3 * p + 2];
-                rest = g.color[3 * p] * out.color[3 * p] + g.color[3 * p + 1] * out.color[3 * p + 1] +
-                       g.color[3 * p + 2] * out.color[3 * p + 2];
-            }
-            if (g.alpha) s.alpha[b][l] = g.alpha[p], rest += g.alpha[p] * out.alpha[p];
+    for (int b = 0; b < 16; ++b) {
+        const BlockAt at(in, x0, y0, b);
+        if (!at.inside(in, 0)) continue;
+        for (int part = 0; part < kParts; ++part) {
+            vf rest(0.f);
+            // an output's gradient into the tile; adds output times gradient to `rest`
+            const auto take = [&](float (*to)[16], const float* gradient, const float* image, int channels, int channel) {
+                if (!gradient) return;
+                const int32_t* lane = channels == 1 ? lanes.one : lanes.three;
+                const int64_t first = at.pixel * channels + channel;
+                const vf v = get_block(gradient + first, lane, at, in, part);
+                v.store(to[b] + part * W);
+                if (image) rest = fma_(v, get_block(image + first, lane, at, in, part), rest);
+            };
+            take(s.red, g.color, out.color, 3, 0);
+            take(s.green, g.color, out.color, 3, 1);
+            take(s.blue, g.color, out.color, 3, 2);
+            take(s.alpha, g.alpha, out.alpha, 1, 0);
             if constexpr (G) {
-                if (g.depth_sum) s.depth[b][l] = g.depth_sum[p], rest += g.depth_sum[p] * out.depth_sum[p];
-                if (g.median_depth) s.median[b][l] = g.median_depth[p];
-                if (g.normals) {
-                    const float* n = g.normals + 3 * p;
-                    s.nx[b][l] = n[0], s.ny[b][l] = n[1], s.nz[b][l] = n[2];
-                    rest += n[0] * out.normals[3 * p] + n[1] * out.normals[3 * p + 1] + n[2] * out.normals[3 * p + 2];
-                }
+                take(s.depth, g.depth_sum, out.depth_sum, 1, 0);
+                take(s.median, g.median_depth, nullptr, 1, 0);
+                take(s.nx, g.normals, out.normals, 3, 0);
+                take(s.ny, g.normals, out.normals, 3, 1);
+                take(s.nz, g.normals, out.normals, 3, 2);
             }
-            s.rest[b][l] = rest;
+            rest.store(s.rest[b] + part * W);
         }
+        for (int l = 0; l < 16; ++l) s.transmittance[b][l] = at.whole || at.inside(in, l) ? 1.f : 0.f;
+    }
 }
 
 // The rest of a splat's gradient at one vector of pixels, its alpha known: updates the pixels, gives
@@ -140,10 +145,10 @@ SPLAT_HD void backward_splat(TileGradient<G>& s, const TileWork<K>& tile, const 
 
 template <class K, bool G>
 inline void backward_tile(Frame& frame, const FrameInput& in, const FrameOutput& out, const FrameGradients& g,
-                          const Centres& at, int tile, TileGradient<G>& s) {
+                          const Centres& at, const ImageLanes& lanes, int tile, TileGradient<G>& s) {
     const int tile_x = tile % frame.tiles_x, tile_y = tile / frame.tiles_x, x0 = tile_x * kTile, y0 = tile_y * kTile;
     const float middle_x = float(x0 + kTile / 2), middle_y = float(y0 + kTile / 2);
-    load_tile_gradient(s, in, out, g, x0, y0);
+    load_tile_gradient(s, in, out, g, lanes, x0, y0);
     const TileWork<K> work{in, at, middle_x, middle_y};
     const uint32_t begin = frame.tile_begin[tile], hits = frame.tile_hits[tile];
     const uint32_t* ids = frame.lists.get() + begin;
@@ -158,9 +163,11 @@ inline void backward_tile(Frame& frame, const FrameInput& in, const FrameOutput&
         if (i + 8 < hits) __builtin_prefetch(rows + ids[i + 8]);
         if (i + 4 < hits) __builtin_prefetch(all_sums + slot_of(rows[ids[i + 4]]) * kSums, 1);
         const Row& row = rows[ids[i]];
-        const typename K::Local splat = K::localise(frame, row, ids[i], middle_x, middle_y);
+        typename K::Local splat;
+        typename K::Table table;
+        K::localise(frame, row, ids[i], middle_x, middle_y, splat, table);
         typename K::Sums sums{};
-        sums.begin(splat, row, middle_x, middle_y);
+        sums.begin(frame, splat, row, ids[i], middle_x, middle_y);
         Mat3<vf> grad_m{};
         Vec3<vf> grad_p{};
         Whitening<vf> white{};
@@ -189,9 +196,10 @@ inline void stage_blend_backward(Frame& frame, const FrameInput& in, const Frame
     if (G) frame.geometry_sums.reserve(frame.slots * kGeometrySums);
     std::memset(frame.touched.reserve(frame.slots + 1), 0, size_t(frame.slots));
     const Centres at;
+    const ImageLanes lanes(in.width);
     pool().parallel_for(int64_t(frame.tiles_x) * frame.tiles_y, [&](int64_t tile) {
         static thread_local Buffer<TileGradient<G>> scratch;
-        backward_tile<K>(frame, in, out, g, at, int(tile), *scratch.reserve(1));
+        backward_tile<K>(frame, in, out, g, at, lanes, int(tile), *scratch.reserve(1));
     });
 }
 

@@ -19,8 +19,10 @@ inline int64_t count_tile(const Frame& frame, const FrameInput& in, const Centre
     const uint32_t begin = frame.tile_begin[tile];
     for (uint32_t i = begin; i < begin + frame.tile_hits[tile]; ++i) {
         const uint32_t id = frame.lists[i];
-        const typename K::Local splat =
-            K::localise(frame, frame.rows[id], id, x0 + kTile / 2, y0 + kTile / 2), *only = &splat;
+        typename K::Local splat;
+        typename K::Table table;
+        const typename K::Local* only = &splat;
+        K::localise(frame, frame.rows[id], id, x0 + kTile / 2, y0 + kTile / 2, splat, table);
         for (uint32_t m = frame.masks[i]; m; m &= m - 1) {
             const int b = __builtin_ctz(m);
             for (int part = 0; part < kParts; ++part) {

@@ -9,6 +9,7 @@
 #include "../include/splat/geometry.h"
 #include "../include/splat/sh.h"
 #include "footprints.h"
+#include "kernel_strip.h"
 #include "pool.h"
 #include "simd.h"
 
@@ -127,6 +128,9 @@ inline int project_lanes(const FrameInput& in, const View<vf>& view, Frame& fram
         const int y1 = clamp_tile((row.my + ey - 0.5f) * tile, frame.tiles_y - 1);
         row.tile_x = uint16_t(x0), row.tile_y = uint16_t(y0);
         row.tiles_x = uint16_t(x1 - x0 + 1), row.tiles_y = uint16_t(y1 - y0 + 1);
+        if (in.filter == Filter::exact && row.p == 0.f)
+            store_strip(frame.strip.get() + (first + l) * 8,
+                        strip_splat(row.l11, row.l21, row.l22, row.log2_opacity, {0.f, 0.f}, in.strips));
         std::memcpy(&keys[found], &out[12][l], 4);  // positive floats order like their bits
         ids[found++] = uint32_t(first + l);
     }
@@ -167,6 +171,7 @@ inline void stage_project(Frame& frame, const FrameInput& in, float* radii) {
     const int64_t n = in.count, chunks = (n + kChunk - 1) / kChunk;
     frame.rows.reserve(n + W);
     if (in.geometry) frame.whitening.reserve((n + W) * 12);
+    if (in.filter == Filter::exact) frame.strip.reserve((n + W) * 8);
     uint32_t* local = frame.keys_other.reserve(n + kChunk);
     uint32_t* local_keys = frame.order_other.reserve(n + kChunk);
     frame.chunk_count.reserve(chunks + 1);

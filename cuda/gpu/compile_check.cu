@@ -76,7 +76,7 @@ __global__ void exact_splats(View<F> view, const Projection<F>* splats, F t, Vec
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
     const Projection<F> p = splats[i];
-    const bool strips = takes_strips<Profile>(p, t);
+    const bool strips = takes_strips<Profile>(p, t, 1);
     const Filtered<F> s = filter_exact<Profile>(p, t, strips);
     Footprint<F> f = footprint<Profile>(view, p, s);
     if (!exact_reaches_image(view, s, f, strips)) return;

@@ -18,8 +18,9 @@ DILATION = {"none": 0.3, "mip": 0.1}
 """Variance (px^2) added to the projected covariance; "mip" also scales opacity by sqrt(det/det')."""
 BOX_VARIANCE = 1.0 / 12.0
 """Variance (px^2) per axis of the pixel's box."""
-EXACT_SWITCH = 1.0
-"""px^2: "exact" takes a Gaussian whose smaller variance is below this by the strip rule."""
+EXACT_SWITCH = {1: 0.3, 2: 1.0}
+"""px^2, by strips: "exact" takes a Gaussian whose smaller variance is below this by the strip rule. From
+there on the sampled splat's largest error is no larger than that of the strips (docs/filters.md)."""
 EXACT_GEF_SWITCH = 0.07
 """px^2: the same for a generalised exponential of beta up to ``EXACT_GEF_BETA``, taken as the Gaussian of
 equal variance and mass; the moment closure measures better for all others (docs/filters.md)."""

@@ -11,17 +11,18 @@
 
 SPLAT_BEGIN
 
-// The smaller eigenvalue of S0 is below the limit of the kernel.
-template <class Profile, class F>
-SPLAT_HD auto takes_strips(const Projection<F>& p) {
+// The smaller eigenvalue of S0 is below `limit`.
+template <class F>
+SPLAT_HD auto thinner(const Projection<F>& p, float limit) {
     const F half(0.5f), d = half * (p.a0 - p.c0), largest = half * (p.a0 + p.c0) + sqrt_(fma_(d, d, p.b * p.b));
-    return p.det0 < F(Profile::kPower ? kExactSwitchPower : kExactSwitch) * largest;
+    return p.det0 < F(limit) * largest;
 }
 
-// The same, and the kernel is near enough to a Gaussian.
+// Small enough for the kernel and the number of strips, and near enough to a Gaussian.
 template <class Profile, class F>
-SPLAT_HD auto takes_strips(const Projection<F>& p, F t) {
-    return takes_strips<Profile>(p) & (t >= F(Profile::kPower ? 2.f / kExactBetaMost : 0.f));
+SPLAT_HD auto takes_strips(const Projection<F>& p, F t, int strips) {
+    const float limit = Profile::kPower ? kExactSwitchPower : strips == 1 ? kExactSwitch : kExactSwitchTwo;
+    return thinner(p, limit) & (t >= F(Profile::kPower ? 2.f / kExactBetaMost : 0.f));
 }
 
 // I/12 added, mass kept
