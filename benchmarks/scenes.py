@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from splat.cameras import Camera
 from splat.gaussians import Gaussians
+from splat.morton import morton_order
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def procedural(count: int, height: int, width: int, sh_degree: int, seed: int = 
     opacities = 0.05 + 0.85 * uniform[:, 2] ** 1.5
     sh = 0.15 * torch.randn(count, (sh_degree + 1) ** 2, 3, generator=make)
     quats = torch.randn(count, 4, generator=make)
-    gaussians = Gaussians(means, quats, log_scales, torch.logit(opacities), sh)
+    gaussians = in_order(Gaussians(means, quats, log_scales, torch.logit(opacities), sh))
     intrinsics = torch.tensor([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
     rows = torch.linspace(0, 12, height)[:, None, None]
     columns = torch.linspace(0, 9, width)[None, :, None]
@@ -59,6 +61,13 @@ def procedural(count: int, height: int, width: int, sh_degree: int, seed: int = 
     return Workload("procedural", gaussians, camera, photo.contiguous())
 
 
+def in_order(gaussians: Gaussians) -> Gaussians:
+    """In Morton order, as training keeps its scene."""
+    order = morton_order(gaussians.means)
+    changes: dict[str, Any] = {name: value[order] for name, value in gaussians.parameters().items()}
+    return replace(gaussians, **changes)
+
+
 def trained(run: Path, view: int, height: int, width: int) -> Workload:
     """A finished run's splat, seen from one of its cameras; its own render, blurred, is the photo."""
     import json
@@ -66,7 +75,7 @@ def trained(run: Path, view: int, height: int, width: int) -> Workload:
     from splat.io.ply import read_ply
     from splat.rasterize import RenderSettings, rasterize
 
-    gaussians = read_ply(run / "splat.ply")
+    gaussians = in_order(read_ply(run / "splat.ply"))
     entry = json.loads((run / "cameras.json").read_text())["views"][view]
     camera = Camera(
         torch.tensor(entry["world_to_camera"], dtype=torch.float32),

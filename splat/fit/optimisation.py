@@ -18,6 +18,7 @@ from splat.fit.protocols import Change, Loss, Schedule, Strategy
 from splat.fit.scene import TrainedScene
 from splat.fit.viewpoints import ViewOrder
 from splat.gaussians import Gaussians
+from splat.morton import morton_order
 from splat.rasterize import RenderSettings, rasterize
 
 LOOK_AHEAD = 4
@@ -96,6 +97,8 @@ class Optimisation:
         scene.step(rates)
         self.iteration += 1
         self.change = self.strategy.after_step(scene, rates, self.iteration)
+        if self.change is not None:
+            scene.keep(morton_order(scene.gaussians.means))
         if self.filter is not None and (self.change or self.iteration % UPDATE_EVERY == 0):
             self.filter.update(scene.gaussians)
         if self.iteration % CHECK_EVERY == 0:

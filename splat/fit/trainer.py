@@ -26,6 +26,7 @@ from splat.fit.scene import TrainedScene, from_parameters
 from splat.fit.schedules import FitSchedule, Rates
 from splat.fit.session import Session
 from splat.fit.strategies import make_strategy
+from splat.morton import morton_order
 
 PLAIN = "the native core is not built: training in plain PyTorch, some fifty times slower"
 
@@ -137,6 +138,7 @@ def _begin(
     first, text = first_gaussians(capture, plan.budget, plan.sh_degree, plan.antialias, plan.seed, engine)
     first, plan = with_kernel(first, plan.kernel), replace(plan, first=len(first))
     scene = TrainedScene(first, make_schedule(capture, plan).rates(0), engine)
+    scene.keep(morton_order(first.means))
     optimisation = assemble(capture, plan, scene, photos, engine)
     if options.max_seconds is None:
         return optimisation, text

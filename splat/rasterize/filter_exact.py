@@ -60,10 +60,10 @@ class ExactFootprint(Footprint):
 def exact(ellipses: Ellipses, strips: int) -> ExactFootprint:
     """Choose by the smaller variance of S, and by beta.
 
-    A Gaussian is exact to 0.012 as a sample of S + I/12 from 0.3 px^2 on, to 0.0017 from 1 px^2 on. A generalised exponential
-    much smaller than a pixel is known to it by mass and covariance only, so it is integrated as the
-    Gaussian that has both; a larger one, or one less like a Gaussian, is sampled from the moment
-    closure.
+    A Gaussian is exact to 0.012 as a sample of S + I/12 from 0.3 px^2 on, to 0.0017 from 1 px^2 on. A
+    generalised exponential much smaller than a pixel is known to it by mass and covariance only, so it
+    is integrated as the Gaussian that has both; a larger one, or one less like a Gaussian, is sampled
+    from the moment closure.
     """
     if ellipses.t is None:
         point, opacity = spread(ellipses, BOX_VARIANCE), ellipses.opacity

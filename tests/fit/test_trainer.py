@@ -35,7 +35,7 @@ def train(
     return fit(capture, RunFolder.create(folder), FitOptions(**values), hooks)
 
 
-@pytest.mark.parametrize(("strategy", "iterations", "least"), [("adc", 800, 29.3), ("mcmc", 400, 32.0)])
+@pytest.mark.parametrize(("strategy", "iterations", "least"), [("adc", 800, 28.0), ("mcmc", 400, 32.0)])
 def test_it_learns_what_only_a_working_optimiser_can(
     tmp_path: Path, strategy: str, iterations: int, least: float
 ) -> None:
