@@ -35,12 +35,12 @@ def train(
     return fit(capture, RunFolder.create(folder), FitOptions(**values), hooks)
 
 
-@pytest.mark.parametrize(("strategy", "iterations", "least"), [("adc", 800, 28.0), ("mcmc", 400, 32.0)])
+@pytest.mark.parametrize(("strategy", "iterations", "least"), [("adc", 800, 29.3), ("mcmc", 400, 32.0)])
 def test_it_learns_what_only_a_working_optimiser_can(
     tmp_path: Path, strategy: str, iterations: int, least: float
 ) -> None:
-    """Held-out views; seen: adc 30.7 dB (28.3 with any one group frozen), mcmc 34.7 (29.7)."""
-    result = train(tmp_path, iterations=iterations, strategy=strategy, eval_every=0)
+    """Held-out views; seen: adc 31.1 dB (28.7 to 31.1 by seed), mcmc 34.7 (29.7 with any one group frozen)."""
+    result = train(tmp_path, iterations=iterations, strategy=strategy, eval_every=0, seed=1)
     assert result.psnr is not None and result.psnr > least
     assert len(result.gaussians) <= 120
     assert result.ending == "finished"
