@@ -39,7 +39,7 @@ def train(
 def test_it_learns_what_only_a_working_optimiser_can(
     tmp_path: Path, strategy: str, iterations: int, least: float
 ) -> None:
-    """Held-out views; seen: adc 31.1 dB (28.7 to 31.1 by seed), mcmc 34.7 (29.7 with any one group frozen)."""
+    """Held-out views; seen: adc 31.1 dB (28.7 to 31.1 by seed), mcmc 34.7 (29.7 with a group frozen)."""
     result = train(tmp_path, iterations=iterations, strategy=strategy, eval_every=0, seed=1)
     assert result.psnr is not None and result.psnr > least
     assert len(result.gaussians) <= 120
