@@ -16,13 +16,15 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from scenes import Workload, procedural, trained
 
 from splat import native_core
-from splat.fit.adam import Adam
+from splat.fit.engine import Engine
 from splat.fit.losses import L1Ssim, photometric_loss
+from splat.fit.scene import TrainedScene
 from splat.gaussians import Gaussians
 from splat.rasterize import RenderSettings, native, rasterize
 
@@ -36,23 +38,25 @@ class Iteration:
 
     def __init__(self, work: Workload, antialias: str) -> None:
         self.work = work
-        self.parameters = {k: v.clone().requires_grad_() for k, v in work.gaussians.parameters().items()}
-        self.scene = Gaussians(**self.parameters)
-        self.adam = Adam(self.parameters, RATES)
+        self.scene = TrainedScene(work.gaussians, RATES, Engine("native"))
         self.settings = RenderSettings(antialias=antialias)  # type: ignore[arg-type]
 
     def step(self) -> dict[str, float]:
         """Seconds by stage."""
         begin = clock()
-        rendered = rasterize(self.scene, self.work.camera, self.settings, "native", check=False)
+        scene = self.scene
+        target = scene.gradient_target(RATES)
+        rendered = rasterize(
+            scene.gaussians, self.work.camera, self.settings, "native", check=False, target=target
+        )
         forward = clock()
         loss = L1Ssim.apply(rendered.color, self.work.photo, None, 0.2)
         lossed = clock()
         loss.backward()
+        scene.adopt(target)
         backward = clock()
-        self.adam.step({k: p.grad for k, p in self.parameters.items()})
-        for p in self.parameters.values():
-            p.grad = None
+        scene.step(RATES)
+        scene.clear_gradients()
         end = clock()
         del rendered, loss
         stages = dict(zip(STAGES, native.idle_frames[-1].seconds, strict=True))
@@ -84,7 +88,10 @@ def reference_ratio(work: Workload, antialias: str) -> dict[str, float]:
     )
     seconds: dict[str, float] = {}
     for backend in ("reference", "native"):
-        scene = Gaussians(**{k: v.clone().requires_grad_() for k, v in work.gaussians.parameters().items()})
+        leaves: dict[str, Any] = {
+            k: v.clone().requires_grad_() for k, v in work.gaussians.parameters().items()
+        }
+        scene = Gaussians(**leaves)
         times = []
         for _ in range(1 if backend == "reference" else 5):
             begin = clock()

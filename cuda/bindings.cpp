@@ -10,6 +10,7 @@
 #include <optional>
 #include <nanobind/stl/optional.h>
 
+#include "adam_constants.h"
 #include "cpu/frame.h"
 #include "cpu/kernels.h"
 #include "cpu/pool.h"
@@ -98,6 +99,28 @@ FrameInput make_input(Scene s, const ConstArray<D<4>, D<4>>& world_to_camera,
     return in;
 }
 
+// Adam's step on sh, for PyFrame::backward: updates sh and its moments in place.
+struct PyShStep {
+    using Rows = Array<Any, Any, D<3>>;
+    Rows param, exp_avg, exp_avg_sq;
+    ShStep step;
+
+    PyShStep(Rows sh, Rows first, Rows second, const std::vector<float>& rates, double beta1, double beta2, double eps,
+             int64_t count)
+        : param(sh), exp_avg(first), exp_avg_sq(second) {
+        const size_t columns = sh.shape(1) * 3;
+        const auto fits = [&](const Rows& a) { return a.shape(0) == sh.shape(0) && a.shape(1) == sh.shape(1); };
+        require(columns <= 48 && fits(first) && fits(second) && rates.size() == columns,
+                "sh, its moments and its rates must have the same columns, at most 48");
+        step.constants = adam_constants(beta1, beta2, eps, count);
+        step.param = sh.data(), step.exp_avg = first.data(), step.exp_avg_sq = second.data();
+        for (size_t k = 0; k < 48; ++k) step.rates[k] = k < columns ? rates[k] * step.constants.inverse_bias1 : 0.f;
+    }
+    bool belongs_to(const ConstArray<Any, Any, D<3>>& sh) const {
+        return sh.data() == param.data() && sh.shape(0) == param.shape(0) && sh.shape(1) == param.shape(1);
+    }
+};
+
 class PyFrame {
   public:
     void render(ConstArray<Any, D<3>> means, ConstArray<Any, D<4>> quats, ConstArray<Any, D<3>> log_scales,
@@ -135,7 +158,7 @@ class PyFrame {
                   std::optional<ConstArray<Any, Any>> v_median_depth,
                   std::optional<ConstArray<Any, Any, D<3>>> v_normals, Array<Any, D<3>> v_means,
                   Array<Any, D<4>> v_quats, Array<Any, D<3>> v_log_scales, Array<Any> v_logit_opacities,
-                  Array<Any, Any, D<3>> v_sh, std::optional<Array<Any>> v_shape, Array<Any, D<4>> screen, std::optional<Array<D<3>, D<4>>> pose) {
+                  std::optional<Array<Any, Any, D<3>>> v_sh, std::optional<Array<Any>> v_shape, Array<Any, D<4>> screen, std::optional<Array<D<3>, D<4>>> pose, const PyShStep* sh_step) {
         nb::gil_scoped_release release;
         const std::lock_guard<std::mutex> one(mutex_);
         require(kernels_ != nullptr, "backward() before render()");
@@ -149,7 +172,8 @@ class PyFrame {
                     fits(v_color) && fits(v_alpha) && fits(v_depth_sum) && fits(v_median_depth) && fits(v_normals),
                 "image of the wrong shape");
         require(v_means.shape(0) == n && v_quats.shape(0) == n && v_log_scales.shape(0) == n &&
-                    v_logit_opacities.shape(0) == n && v_sh.shape(0) == n && v_sh.shape(1) == sh.shape(1) &&
+                    v_logit_opacities.shape(0) == n && v_sh.has_value() == (sh_step == nullptr) &&
+                    (!v_sh || (v_sh->shape(0) == n && v_sh->shape(1) == sh.shape(1))) &&
                     screen.shape(0) == n && v_shape.has_value() == shape.has_value() &&
                     (!v_shape || v_shape->shape(0) == n),
                 "gradient of the wrong shape");
@@ -161,8 +185,10 @@ class PyFrame {
                               nullptr};
         const FrameGradients g{data_or_null(v_color), data_or_null(v_alpha), data_or_null(v_depth_sum),
                                data_or_null(v_median_depth), data_or_null(v_normals), v_means.data(),
-                               v_quats.data(), v_log_scales.data(), v_logit_opacities.data(), v_sh.data(),
-                               data_or_null(v_shape), screen.data(), data_or_null(pose)};
+                               v_quats.data(), v_log_scales.data(), v_logit_opacities.data(), data_or_null(v_sh),
+                               data_or_null(v_shape), screen.data(), data_or_null(pose),
+                               sh_step ? &sh_step->step : nullptr};
+        require(!sh_step || sh_step->belongs_to(sh), "sh_step is not of this sh");
         require(!in.geometry || (out.depth_sum && out.normals), "a geometry render needs its outputs back");
         kernels_->render_backward(frame_, in, out, g);
     }
@@ -234,6 +260,10 @@ NB_MODULE(_native, m) {
         },
         "threads"_a);
     m.def("fma_rate", [] { return kernels().fma_rate(); }, nb::call_guard<nb::gil_scoped_release>());
+    nb::class_<PyShStep>(m, "ShStep")
+        .def(nb::init<PyShStep::Rows, PyShStep::Rows, PyShStep::Rows, std::vector<float>, double, double, double, int64_t>(),
+             "sh"_a.noconvert(), "exp_avg"_a.noconvert(), "exp_avg_sq"_a.noconvert(), "rates"_a, "beta1"_a, "beta2"_a,
+             "eps"_a, "step"_a, "One Adam step on sh [N, K, 3] that Frame.backward takes instead of giving v_sh.");
     nb::class_<PyFrame>(m, "Frame")
         .def(nb::init<>())
         .def("render", &PyFrame::render, "means"_a.noconvert(), "quats"_a.noconvert(), "log_scales"_a.noconvert(),
@@ -248,7 +278,8 @@ NB_MODULE(_native, m) {
              "v_color"_a.noconvert().none(), "v_alpha"_a.noconvert().none(), "v_depth_sum"_a.noconvert().none(),
              "v_median_depth"_a.noconvert().none(), "v_normals"_a.noconvert().none(), "v_means"_a.noconvert(),
              "v_quats"_a.noconvert(), "v_log_scales"_a.noconvert(), "v_logit_opacities"_a.noconvert(),
-             "v_sh"_a.noconvert(), "v_shape"_a.noconvert().none(), "screen"_a.noconvert(), "pose"_a.noconvert().none())
+             "v_sh"_a.noconvert().none(), "v_shape"_a.noconvert().none(), "screen"_a.noconvert(), "pose"_a.noconvert().none(),
+             "sh_step"_a.none() = nb::none())
         .def("useful", &PyFrame::useful)
         .def_prop_ro("visible", &PyFrame::visible)
         .def_prop_ro("intersections", &PyFrame::intersections)

@@ -11,6 +11,7 @@
 #include <tuple>
 #include <vector>
 
+#include "adam_constants.h"
 #include "cpu/kernels.h"
 #include "cpu/knn.h"
 #include "cpu/training.h"
@@ -76,17 +77,6 @@ double ssim(Image image, Image target, std::optional<Mask> mask) {
     const SsimInput in = loss_input(image, target, mask, 1.f);
     nb::gil_scoped_release release;
     return kernels().l1_ssim(in).ssim;
-}
-
-AdamConstants adam_constants(double beta1, double beta2, double eps, int64_t step) {
-    if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1)) throw nb::value_error("betas must lie in [0, 1)");
-    if (step < 1) throw nb::value_error("step counts from 1");
-    AdamConstants c;
-    c.beta1 = float(beta1), c.beta2 = float(beta2), c.eps = float(eps);
-    c.one_minus_beta1 = float(1 - beta1), c.one_minus_beta2 = float(1 - beta2);
-    c.inverse_bias1 = float(1 / (1 - std::pow(beta1, double(step))));
-    c.inverse_root_bias2 = float(1 / std::sqrt(1 - std::pow(beta2, double(step))));
-    return c;
 }
 
 template <class A>

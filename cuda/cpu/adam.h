@@ -9,6 +9,24 @@
 
 SPLAT_BEGIN
 
+// One step on W (or the first n) numbers whose gradient is g; `rate` is the learning rate times
+// c.inverse_bias1.
+template <bool Whole>
+SPLAT_HD void adam_update(const AdamConstants& c, vf g, vf rate, int n, float* param, float* exp_avg,
+                          float* exp_avg_sq) {
+    const auto load = [n](const float* p) { return Whole ? vf::load(p) : vf::load_n(p, n); };
+    const auto store = [n](vf v, float* p) {
+        if (Whole) v.store(p);
+        else v.store_n(p, n);
+    };
+    const vf m = fma_(vf(c.beta1), load(exp_avg), vf(c.one_minus_beta1) * g);
+    const vf v = fma_(vf(c.beta2), load(exp_avg_sq), vf(c.one_minus_beta2) * (g * g));
+    const vf root = fma_(sqrt_(v), vf(c.inverse_root_bias2), vf(c.eps));
+    store(m, exp_avg);
+    store(v, exp_avg_sq);
+    store(load(param) - rate * (m / root), param);
+}
+
 namespace adam_detail {
 
 constexpr int64_t kTask = 1 << 15;  // elements of a task
@@ -16,19 +34,9 @@ constexpr int64_t kTask = 1 << 15;  // elements of a task
 // W (or the first n) elements at i.
 template <bool Whole>
 SPLAT_HD void step(const AdamTensor& t, const AdamConstants& c, int64_t i, int n, vf rate) {
-    const auto load = [n](const float* p) { return Whole ? vf::load(p) : vf::load_n(p, n); };
-    const auto store = [n](vf v, float* p) {
-        if (Whole) v.store(p);
-        else v.store_n(p, n);
-    };
-    const vf g = load(t.grad + i);
-    const vf m = fma_(vf(c.beta1), load(t.exp_avg + i), vf(c.one_minus_beta1) * g);
-    const vf v = fma_(vf(c.beta2), load(t.exp_avg_sq + i), vf(c.one_minus_beta2) * (g * g));
-    const vf root = fma_(sqrt_(v), vf(c.inverse_root_bias2), vf(c.eps));
-    store(m, t.exp_avg + i);
-    store(v, t.exp_avg_sq + i);
-    store(load(t.param + i) - rate * (m / root), t.param + i);
-    if (t.zero_grad) store(vf(0.f), t.grad + i);
+    const vf g = Whole ? vf::load(t.grad + i) : vf::load_n(t.grad + i, n);
+    adam_update<Whole>(c, g, rate, n, t.param + i, t.exp_avg + i, t.exp_avg_sq + i);
+    if (t.zero_grad) Whole ? vf(0.f).store(t.grad + i) : vf(0.f).store_n(t.grad + i, n);
 }
 
 }  // namespace adam_detail

@@ -8,6 +8,8 @@
 #include <memory>
 #include <new>
 
+#include "training.h"
+
 namespace splat {
 
 // A buffer that grows and never shrinks; contents are not initialised. 64-byte aligned.
@@ -112,6 +114,7 @@ struct FrameGradients {
     float* shape;               // null for Gaussians
     float* screen;              // [N, 4]
     float* pose;                // [3, 4] or null
+    const ShStep* sh_step = nullptr;  // then sh is null
 };
 
 struct Frame {

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "adam.h"
 #include "stage_blend_backward.h"
 #include "stage_project.h"
 
@@ -28,11 +29,60 @@ inline void add_slots(const Frame& frame, const float* sums, const Row* const* r
         for (int k = 0; k < Sums; ++k) out[k][l] = 0.f;
 }
 
-// Through max(0, 1/2 + sum basis_k sh_k): writes dL/dsh, returns dL/d(mean - camera centre).
+// The gradient of a row's first N SH numbers, a part at a time, to where it goes.
+template <int N>
+inline void put_sh(const FrameInput& in, const FrameGradients& g, int64_t base, const int32_t* index, int lanes,
+                   const vf* gradient) {
+    const int64_t stride = int64_t(in.sh_stored) * 3;
+    if (!g.sh_step) {
+        float* rows[W];
+        for (int l = 0; l < lanes; ++l) rows[l] = g.sh + (base + index[l]) * stride;
+        return store_rows<N>(rows, gradient, lanes);
+    }
+    const ShStep& s = *g.sh_step;
+    for (int k = 0; k < N; k += W) {
+        vf part[W];
+        const int n = N - k < W ? N - k : W;
+        for (int l = 0; l < n; ++l) part[l] = gradient[k + l];
+        transpose(part);
+        for (int l = 0; l < lanes; ++l) {
+            const int64_t at = (base + index[l]) * stride + k;
+            if (n == W)
+                adam_update<true>(s.constants, part[l], vf::load(s.rates + k), W, s.param + at, s.exp_avg + at,
+                                  s.exp_avg_sq + at);
+            else
+                adam_update<false>(s.constants, part[l], vf::load_n(s.rates + k, n), n, s.param + at, s.exp_avg + at,
+                                   s.exp_avg_sq + at);
+        }
+    }
+}
+
+// Columns [first, columns) of rows [from, to), whose gradient is zero.
+inline void clear_sh(const FrameInput& in, const FrameGradients& g, int64_t from, int64_t to, int first) {
+    const int columns = in.sh_stored * 3;
+    if (!g.sh_step) {
+        if (first == 0) {
+            if (to > from) std::memset(g.sh + from * columns, 0, size_t((to - from) * columns) * 4);
+        } else {
+            for (int64_t i = from; i < to; ++i)
+                std::memset(g.sh + i * columns + first, 0, size_t(columns - first) * 4);
+        }
+        return;
+    }
+    const ShStep& s = *g.sh_step;
+    for (int64_t i = from; i < to; ++i)
+        for (int k = first; k < columns; k += W) {
+            const int n = columns - k < W ? columns - k : W;
+            const int64_t at = i * columns + k;
+            adam_update<false>(s.constants, vf(0.f), vf::load_n(s.rates + k, n), n, s.param + at, s.exp_avg + at,
+                               s.exp_avg_sq + at);
+        }
+}
+
+// Through max(0, 1/2 + sum basis_k sh_k): hands on dL/dsh, returns dL/d(mean - camera centre).
 inline Vec3<vf> color_backward(const FrameInput& in, const FrameGradients& g, int64_t base, const int32_t* index,
                                int lanes, const ViewRay& ray, Vec3<vf> v) {
     const int count = sh_count(in.sh_degree);
-    const int64_t stride = int64_t(in.sh_stored) * 3;
     vf basis[16], towards[16], sh[48], out[48];
     sh_basis(in.sh_degree, ray.direction, basis);
     load_sh(in, base, index, sh);
@@ -40,13 +90,11 @@ inline Vec3<vf> color_backward(const FrameInput& in, const FrameGradients& g, in
         out[3 * k] = basis[k] * v.x, out[3 * k + 1] = basis[k] * v.y, out[3 * k + 2] = basis[k] * v.z;
         towards[k] = fma_(v.x, sh[3 * k], fma_(v.y, sh[3 * k + 1], v.z * sh[3 * k + 2]));
     }
-    float* rows[W];
-    for (int l = 0; l < lanes; ++l) rows[l] = g.sh + (base + index[l]) * stride;
     switch (in.sh_degree) {
-        case 0: store_rows<3>(rows, out, lanes); break;
-        case 1: store_rows<12>(rows, out, lanes); break;
-        case 2: store_rows<27>(rows, out, lanes); break;
-        default: store_rows<48>(rows, out, lanes);
+        case 0: put_sh<3>(in, g, base, index, lanes, out); break;
+        case 1: put_sh<12>(in, g, base, index, lanes, out); break;
+        case 2: put_sh<27>(in, g, base, index, lanes, out); break;
+        default: put_sh<48>(in, g, base, index, lanes, out);
     }
     return normalise_backward(ray.direction, ray.inverse_length,
                               sh_basis_backward(in.sh_degree, ray.direction, towards));
@@ -143,19 +191,19 @@ inline void clear_unseen(const Frame& frame, const FrameInput& in, const FrameGr
         int64_t width;
     };
     const Rows all[] = {{g.means, 3}, {g.quats, 4}, {g.log_scales, 3}, {g.logit_opacities, 1},
-                        {g.shape, 1}, {g.screen, 4}, {g.sh, int64_t(in.sh_stored) * 3}};
+                        {g.shape, 1}, {g.screen, 4}};
     int64_t from = begin;
     const int64_t end = frame.chunk_count[chunk + 1];
     for (int64_t k = frame.chunk_count[chunk]; k <= end; ++k) {
         const int64_t to = k < end ? int64_t(frame.ids[k]) : begin + size;
         for (const Rows& r : all)
             if (r.p && to > from) std::memset(r.p + from * r.width, 0, size_t((to - from) * r.width) * 4);
+        clear_sh(in, g, from, to, 0);
         from = to + 1;
     }
     if (in.sh_stored <= sh_count(in.sh_degree)) return;
-    const int64_t used = sh_count(in.sh_degree) * 3, width = int64_t(in.sh_stored) * 3;
     for (int64_t k = frame.chunk_count[chunk]; k < end; ++k)
-        std::memset(g.sh + int64_t(frame.ids[k]) * width + used, 0, size_t(width - used) * 4);
+        clear_sh(in, g, frame.ids[k], frame.ids[k] + 1, sh_count(in.sh_degree) * 3);
 }
 
 inline void stage_project_backward(Frame& frame, const FrameInput& in, const FrameGradients& g) {

@@ -24,6 +24,14 @@ struct AdamConstants {
     float eps, inverse_bias1, inverse_root_bias2;
 };
 
+// Adam on the SH coefficients, taken where their gradient is made (stage_project_backward.h): the
+// gradient is never written. rates: one per column [sh_stored * 3], times inverse_bias1.
+struct ShStep {
+    AdamConstants constants;
+    float *param, *exp_avg, *exp_avg_sq;
+    float rates[48];
+};
+
 constexpr int64_t kAdamColumns = 1024;  // columns with a rate of their own, at most
 
 struct AdamTensor {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -101,6 +102,22 @@ class Adam:
                 native.adam_rows(*rows, self.column_rates(value.shape[1]), *constants)
             else:
                 native.adam(*(tensor.view(-1) for tensor in tensors), float(self.rates[name]), *constants)
+
+    def sh_step(self) -> Any:
+        """The next step on "sh", for a backward pass that takes it itself (native core).
+
+        Call ``sh_stepped`` once it was taken.
+        """
+        from splat import native_core
+
+        value, state = self.parameters["sh"].detach(), self.moments["sh"]
+        rates = self.column_rates(value.shape[1]).tolist()
+        constants = (*self.betas, self.eps, state.step + 1)
+        return native_core.load().ShStep(value, state.exp_avg, state.exp_avg_sq, rates, *constants)
+
+    def sh_stepped(self) -> None:
+        """The step that ``sh_step`` gave was taken."""
+        self.moments["sh"].step += 1
 
     def column_rates(self, coefficients: int) -> Tensor:
         """[K * 3] float32 learning rate of each column of "sh" as [N, K * 3]."""

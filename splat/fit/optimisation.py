@@ -85,7 +85,8 @@ class Optimisation:
         photo = self.photos.get(view, factor, background if self.plan.random_background else None)
         camera = self._camera(view, factor)
         settings = self._settings(iteration, background)
-        rendered = rasterize(self._shown(), camera, settings, self.engine.name, check=False)
+        target = None if self.filter else scene.gradient_target(rates)
+        rendered = rasterize(self._shown(), camera, settings, self.engine.name, check=False, target=target)
         loss = self.loss(rendered.color, photo.rgb, photo.mask, iteration / self.plan.iterations)
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -93,6 +94,7 @@ class Optimisation:
         scene.clear_gradients()
         if loss.requires_grad:
             loss.backward()
+            scene.adopt(target)
         self.strategy.before_step(scene, rendered, camera, iteration)
         scene.step(rates)
         self.iteration += 1

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from splat.fit.engine import Engine
 from splat.gaussians import Antialias, Gaussians, Kernel
+from splat.rasterize import GradientTarget
 
 
 class TrainedScene:
@@ -25,9 +26,33 @@ class TrainedScene:
             {k: v.detach().clone() for k, v in start.parameters().items()}, start.antialias
         )
         self.adam = engine.adam(self.gaussians.parameters(), rates)
+        self._fused = engine.name == "native"
+        self._buffers: dict[str, Tensor] = {}
 
     def __len__(self) -> int:
         return len(self.gaussians)
+
+    def gradient_target(self, rates: dict[str, float]) -> GradientTarget | None:
+        """Where a backward pass through the native rasteriser may put this scene's gradients.
+
+        It takes the optimiser's step on "sh" with it; ``adopt`` the target afterwards. None where the
+        native core is not in use.
+        """
+        if not self._fused:
+            return None
+        self.adam.rates.update(rates)
+        for name, value in self.gaussians.parameters().items():
+            if name != "sh" and (name not in self._buffers or self._buffers[name].shape != value.shape):
+                self._buffers[name] = torch.empty_like(value.detach())
+        return GradientTarget(self._buffers, self.adam.sh_step())
+
+    def adopt(self, target: GradientTarget | None) -> None:
+        """Take the gradients that a backward pass put into ``target``; None: autograd set them."""
+        if target is None:
+            return
+        self.adam.sh_stepped()
+        for name, value in self.gaussians.parameters().items():
+            value.grad = target.buffers.get(name)
 
     def clear_gradients(self) -> None:
         """Forget the gradients of the last step."""

@@ -24,7 +24,7 @@ class Rates:
     opacity: float = 0.05
     scales: float = 5e-3
     quats: float = 1e-3
-    shape: float = 5e-3
+    shape: float = 2e-3
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Literal
 
 from splat.cameras import Camera
+from splat.errors import SplatError
 from splat.gaussians import Gaussians
 from splat.rasterize.check import check_inputs
+from splat.rasterize.gradient_target import GradientTarget
 from splat.rasterize.rendered import Rendered
 from splat.rasterize.settings import RenderSettings
 
 Backend = Literal["auto", "native", "reference"]
 
-__all__ = ["Backend", "RenderSettings", "Rendered", "rasterize"]
+__all__ = ["Backend", "GradientTarget", "RenderSettings", "Rendered", "rasterize"]
 
 
 def rasterize(
@@ -21,6 +23,7 @@ def rasterize(
     settings: RenderSettings,
     backend: Backend = "auto",
     check: bool = True,
+    target: GradientTarget | None = None,
 ) -> Rendered:
     """Render one view, differentiably in every Gaussian parameter and in ``world_to_camera``.
 
@@ -32,6 +35,7 @@ def rasterize(
             right, slow), or "auto": native for float32, reference for float64.
         check: look for malformed inputs first (one pass over the scene); a loop that made its
             own tensors may leave it out.
+        target: where a training loop wants the gradients of the scene's tensors (native only).
 
     Raises:
         SplatError: an input is malformed, or the native core is not built.
@@ -41,9 +45,11 @@ def rasterize(
     if backend == "auto":
         backend = "reference" if gaussians.means.dtype.itemsize == 8 else "native"
     if backend == "reference":
+        if target is not None:
+            raise SplatError("the reference hands gradients to autograd", expected="target=None")
         from splat.rasterize.reference import rasterize_reference
 
         return rasterize_reference(gaussians, camera, settings)
     from splat.rasterize.native import rasterize_native
 
-    return rasterize_native(gaussians, camera, settings)
+    return rasterize_native(gaussians, camera, settings, target)

@@ -15,6 +15,7 @@ from splat import native_core
 from splat.cameras import Camera
 from splat.errors import SplatError
 from splat.gaussians import PARAMETERS, Gaussians
+from splat.rasterize.gradient_target import GradientTarget
 from splat.rasterize.reference_pool import pooled
 from splat.rasterize.rendered import Rendered
 from splat.rasterize.settings import DILATION, RenderSettings
@@ -74,6 +75,7 @@ class _Rasterize(torch.autograd.Function):
         world_to_camera: Tensor,
         screen: Tensor | None,
         view: _View,
+        target: GradientTarget | None,
     ) -> tuple[Tensor | None, ...]:
         lease = _Lease()
         given = (means, quats, log_scales, logit_opacities, sh, shape)
@@ -95,7 +97,7 @@ class _Rasterize(torch.autograd.Function):
             median_depth=median,
             normals=normals,
         )
-        ctx.lease, ctx.geometry = lease, view.geometry
+        ctx.lease, ctx.geometry, ctx.target = lease, view.geometry, target
         ctx.save_for_backward(*scene, color, alpha, depth_sum, normals)
         ctx.mark_non_differentiable(radii)
         ctx.set_materialize_grads(False)
@@ -113,7 +115,7 @@ class _Rasterize(torch.autograd.Function):
         v_normals: Tensor | None = None,
     ) -> tuple[Tensor | None, ...]:
         *scene, color, alpha, depth_sum, normals = ctx.saved_tensors
-        gradients = [None if t is None else torch.empty_like(t) for t in scene]
+        gradients, sh_step = _gradient_buffers(scene, ctx.target)
         screen = torch.empty(scene[0].shape[0], 4)
         pose = torch.empty(3, 4) if ctx.needs_input_grad[6] else None
         incoming = (v_color, v_alpha, v_depth_sum, v_median, v_normals)
@@ -127,9 +129,21 @@ class _Rasterize(torch.autograd.Function):
             *gradients,
             screen,
             pose,
+            sh_step,
         )
+        if ctx.target is not None:
+            gradients = [None] * len(gradients)
         full_pose = None if pose is None else torch.cat([pose, torch.zeros(1, 4)])
-        return (*gradients, full_pose, screen if ctx.needs_input_grad[7] else None, None)
+        return (*gradients, full_pose, screen if ctx.needs_input_grad[7] else None, None, None)
+
+
+def _gradient_buffers(
+    scene: list[Tensor | None], target: GradientTarget | None
+) -> tuple[list[Tensor | None], Any]:
+    """Where each tensor's gradient goes, and the step on sh that replaces one of them."""
+    if target is None:
+        return [None if t is None else torch.empty_like(t) for t in scene], None
+    return [target.buffers.get(name) for name in (*PARAMETERS, "shape")], target.sh_step
 
 
 def _check(gaussians: Gaussians) -> None:
@@ -142,7 +156,9 @@ def _check(gaussians: Gaussians) -> None:
             )
 
 
-def rasterize_native(gaussians: Gaussians, camera: Camera, settings: RenderSettings) -> Rendered:
+def rasterize_native(
+    gaussians: Gaussians, camera: Camera, settings: RenderSettings, target: GradientTarget | None = None
+) -> Rendered:
     """Render with the compiled core; see ``splat.rasterize.rasterize``.
 
     Raises:
@@ -160,7 +176,9 @@ def rasterize_native(gaussians: Gaussians, camera: Camera, settings: RenderSetti
     probe = screen if screen is None or side == 1 else side * screen
     samples = camera.resized(side * camera.width, side * camera.height)
     view = _View(samples, settings, gaussians.sh.shape[1])
-    color, alpha, radii, depth_sum, median, normals = _Rasterize.apply(*scene, shape, pose, probe, view)
+    color, alpha, radii, depth_sum, median, normals = _Rasterize.apply(
+        *scene, shape, pose, probe, view, target
+    )
     depth = None
     if depth_sum is not None:
         covered = alpha > 0

@@ -1,0 +1,73 @@
+"""Adam on the SH coefficients inside the backward pass: the bits of the gradient followed by the step."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from splat import native_core
+from tests.native.poisoned import NAN, Case, plain, render
+
+if not native_core.available():
+    pytest.skip("the native core is not built", allow_module_level=True)
+
+ISAS = native_core.build_info()["supported_isas"]
+BETAS = (0.9, 0.999)
+
+
+def _case(stored: int, used: int) -> Case:
+    case = plain(300, 50, 37, degree=stored, seed=3)
+    case.degree, case.geometry = used, False
+    case.scene.means[::7, 2] -= 9  # not seen: their moments decay all the same
+    return case
+
+
+def _backward(case: Case, state: list[Tensor], fused: bool) -> list[Tensor]:
+    """sh, its moments and the gradient of the means after one backward pass and one step."""
+    native, rates = native_core.load(), [2.5e-3] * 3 + [1.25e-4] * (state[0].shape[1] * 3 - 3)
+    sh, first, second = (t.clone() for t in state)
+    case.scene.sh = sh
+    result = render(case, NAN)
+    image = result.images["color"]
+    incoming = torch.randn(image.shape, generator=torch.Generator().manual_seed(1))
+    into = {name: torch.full_like(t, NAN) for name, t in case.scene.parameters().items()}
+    step = native.ShStep(sh, first, second, rates, *BETAS, 1e-15, 7) if fused else None
+    result.frame.backward(
+        *case.arrays(), image, result.images["alpha"], None, None, incoming, None, None, None, None,
+        into["means"], into["quats"], into["log_scales"], into["logit_opacities"],
+        None if fused else into["sh"], None, torch.zeros(len(case.scene), 4), None, step,
+    )  # fmt: skip
+    if not fused:
+        rows = [t.flatten(1) for t in (sh, into["sh"], first, second)]
+        native.adam_rows(*rows, torch.tensor(rates), *BETAS, 1e-15, 7)
+    return [sh, first, second, into["means"]]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(("stored", "used"), [(3, 3), (3, 1), (3, 0), (2, 2), (1, 1), (0, 0)])
+def test_same_bits(isa: str, stored: int, used: int) -> None:
+    native_core.load().set_isa(isa)
+    try:
+        case = _case(stored, used)
+        sh = case.scene.sh
+        state = [sh.clone(), 1e-3 * torch.rand_like(sh), 1e-5 * torch.rand_like(sh)]
+        apart, fused = (_backward(case, state, both) for both in (False, True))
+        assert not torch.equal(fused[0], state[0])
+        for a, b in zip(apart, fused, strict=True):
+            assert torch.equal(a, b)
+    finally:
+        native_core.load().set_isa(ISAS[0])
+
+
+def test_a_step_on_another_tensor_is_refused() -> None:
+    case = _case(1, 1)
+    result = render(case, NAN)
+    other = case.scene.sh.clone()
+    step = native_core.load().ShStep(other, other.clone(), other.clone(), [1e-3] * 12, *BETAS, 1e-15, 1)
+    into = [torch.zeros_like(t) for t in list(case.scene.parameters().values())[:4]]
+    with pytest.raises(ValueError, match="sh_step is not of this sh"):
+        result.frame.backward(
+            *case.arrays(), *(result.images.get(k) for k in ("color", "alpha", "depth_sum", "normals")),
+            None, None, None, None, None, *into, None, None, torch.zeros(len(case.scene), 4), None, step,
+        )  # fmt: skip
