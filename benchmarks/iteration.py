@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from scenes import Workload, procedural, trained
+from scenes import Workload, generalised, procedural, trained
 
 from splat import native_core
 from splat.fit.engine import Engine
@@ -29,7 +29,7 @@ from splat.gaussians import Gaussians
 from splat.rasterize import RenderSettings, native, rasterize
 
 clock = time.perf_counter
-RATES = dict.fromkeys(("means", "quats", "log_scales", "logit_opacities", "sh0", "sh_rest"), 1e-7)
+RATES = dict.fromkeys(("means", "quats", "log_scales", "logit_opacities", "sh0", "sh_rest", "shape"), 1e-7)
 STAGES = ("project + SH", "sort", "bin", "blend", "blend backward", "project backward")
 
 
@@ -111,6 +111,7 @@ def main() -> None:
     parser.add_argument("--size", default="270x480", help="WIDTHxHEIGHT")
     parser.add_argument("--sh-degree", type=int, default=3)
     parser.add_argument("--antialias", default="none")
+    parser.add_argument("--kernel", default="gaussian", choices=("gaussian", "gef"))
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     parser.add_argument("--isa", default="", help="avx512, avx2 or portable; default: the best")
     parser.add_argument("--repeats", type=int, default=20)
@@ -136,6 +137,8 @@ def main() -> None:
         if options.run
         else procedural(options.gaussians, height, width, options.sh_degree)
     )
+    if options.kernel == "gef" and work.gaussians.kernel == "gaussian":
+        work = replace(work, gaussians=generalised(work.gaussians))
     iteration = Iteration(work, options.antialias)
     rates = [module.fma_rate()]
     times = measure(iteration.step, options.repeats)
@@ -146,7 +149,8 @@ def main() -> None:
         rasterize(work.gaussians, work.camera, iteration.settings, "native")
     useful = frame.useful()
     info = native_core.build_info()
-    print(f"{work.name}: {len(work.gaussians)} Gaussians ({frame.visible} visible), {width}x{height}, "
+    print(f"{work.name}, {options.kernel} + {options.antialias}: {len(work.gaussians)} Gaussians "
+          f"({frame.visible} visible), {width}x{height}, "
           f"{info['isa']}, {info['threads']} threads")
     print(f"{useful / 1e6:.2f} M useful evaluations ({useful / (width * height):.0f} per pixel), "
           f"{frame.intersections} splat-tile pairs, {frame.hits} that count, "
@@ -158,7 +162,8 @@ def main() -> None:
         each = 1e6 * statistics.median(values) / useful
         print(f"{name:<22}{statistics.median(values):>11.2f}{min(values):>9.2f}{each:>11.2f}")
     result = {
-        "scene": work.name, "gaussians": len(work.gaussians), "width": width, "height": height,
+        "scene": work.name, "kernel": options.kernel, "antialias": options.antialias,
+        "gaussians": len(work.gaussians), "width": width, "height": height,
         "isa": info["isa"], "threads": info["threads"], "useful_evaluations": useful,
         "vector_fma_per_second": rate,
         "median_ms": {k: statistics.median(v) for k, v in times.items()},
