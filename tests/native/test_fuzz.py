@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from splat import native_core
-from splat.gaussians import Gaussians
+from splat.gaussians import Antialias, Gaussians
 from splat.rasterize import RenderSettings, rasterize
 from tests.native.poisoned import (
     GRADIENTS,
@@ -133,6 +133,37 @@ def test_broken_splats_are_left_out(name: str, column: int, value: float) -> Non
             continue
         assert torch.equal(got.gradients[key][count:-count], gradient), key
         assert not got.gradients[key][:count].any() and not got.gradients[key][-count:].any(), key
+
+
+def _sharp(scene: Gaussians, value: float) -> Gaussians:
+    return replace(scene, kernel="gef", shape=torch.full((len(scene),), value))
+
+
+@pytest.mark.parametrize("antialias", ["none", "mip", "moment", "exact"])
+def test_broken_exponents_are_left_out(antialias: Antialias) -> None:
+    case = plain(150, 40, 30, seed=3)
+    case.antialias = antialias
+    bad = _bad("means", 0, 0.0, size=0.02)
+    want = run(replace(case, scene=_sharp(case.scene, -1.0)))
+    got = run(replace(case, scene=joined(_sharp(case.scene, -1.0), _sharp(bad, NAN))))
+    assert want.images["alpha"].max() > 0.5
+    for key, image in want.images.items():
+        assert torch.equal(got.images[key], image), key
+    for key in ("means", "shape"):
+        assert torch.equal(got.gradients[key][:150], want.gradients[key]), key
+        assert not got.gradients[key][150:].any(), key
+
+
+@pytest.mark.parametrize("antialias", ["none", "mip", "moment", "exact"])
+def test_exponents_at_their_limits(antialias: Antialias) -> None:
+    """A raw exponent of infinity is the limit itself, beta 1.2 or 8, and moves nowhere."""
+    case = plain(150, 40, 30, seed=3)
+    case.antialias = antialias
+    for value in (INF, -INF):
+        result = run(replace(case, scene=_sharp(case.scene, value)))
+        assert_finite(result, f"{value}")
+        assert result.images["alpha"].max() > 0.5
+        assert result.gradients["shape"].abs().max() < 1e-20
 
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
