@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from splat.errors import SplatError
+from splat.native_core import as_array
 
 BETA1 = 0.9
 BETA2 = 0.999
@@ -98,10 +99,11 @@ class Adam:
             tensors = (value, grad.detach().contiguous(), state.exp_avg, state.exp_avg_sq)
             constants = (*self.betas, self.eps, state.step)
             if name == "sh":
-                rows = [tensor.flatten(1) for tensor in tensors]
-                native.adam_rows(*rows, self.column_rates(value.shape[1]), *constants)
+                rows = [as_array(tensor.flatten(1)) for tensor in tensors]
+                native.adam_rows(*rows, as_array(self.column_rates(value.shape[1])), *constants)
             else:
-                native.adam(*(tensor.view(-1) for tensor in tensors), float(self.rates[name]), *constants)
+                flat = [as_array(tensor.view(-1)) for tensor in tensors]
+                native.adam(*flat, float(self.rates[name]), *constants)
 
     def sh_step(self) -> Any:
         """The next step on "sh", for a backward pass that takes it itself (native core).
@@ -113,7 +115,8 @@ class Adam:
         value, state = self.parameters["sh"].detach(), self.moments["sh"]
         rates = self.column_rates(value.shape[1]).tolist()
         constants = (*self.betas, self.eps, state.step + 1)
-        return native_core.load().ShStep(value, state.exp_avg, state.exp_avg_sq, rates, *constants)
+        arrays = map(as_array, (value, state.exp_avg, state.exp_avg_sq))
+        return native_core.load().ShStep(*arrays, rates, *constants)
 
     def sh_stepped(self) -> None:
         """The step that ``sh_step`` gave was taken."""

@@ -15,6 +15,7 @@ from splat import native_core
 from splat.cameras import Camera
 from splat.errors import SplatError
 from splat.gaussians import PARAMETERS, Gaussians
+from splat.native_core import as_array
 from splat.rasterize.gradient_target import GradientTarget
 from splat.rasterize.reference_pool import pooled
 from splat.rasterize.rendered import Rendered
@@ -86,16 +87,13 @@ class _Rasterize(torch.autograd.Function):
         depth_sum = torch.empty(view.size) if view.geometry else None
         median = torch.empty(view.size) if view.geometry else None
         normals = torch.empty(*view.size, 3) if view.geometry else None
+        outputs = {"color": color, "alpha": alpha, "radii": radii, "depth_sum": depth_sum}
+        outputs |= {"median_depth": median, "normals": normals}
         lease.frame.render(
-            *scene,
-            world_to_camera.detach().float().contiguous(),
+            *map(as_array, scene),
+            as_array(world_to_camera.detach().float().contiguous()),
             **view.arguments,
-            color=color,
-            alpha=alpha,
-            radii=radii,
-            depth_sum=depth_sum,
-            median_depth=median,
-            normals=normals,
+            **{name: as_array(image) for name, image in outputs.items()},
         )
         ctx.lease, ctx.geometry, ctx.target = lease, view.geometry, target
         ctx.save_for_backward(*scene, color, alpha, depth_sum, normals)
@@ -119,18 +117,12 @@ class _Rasterize(torch.autograd.Function):
         screen = torch.empty(scene[0].shape[0], 4)
         pose = torch.empty(3, 4) if ctx.needs_input_grad[6] else None
         incoming = (v_color, v_alpha, v_depth_sum, v_median, v_normals)
-        ctx.lease.frame.backward(
-            *scene,
-            color,
-            alpha,
-            depth_sum,
-            normals,
+        tensors = (
+            *scene, color, alpha, depth_sum, normals,
             *(None if v is None else v.contiguous() for v in incoming),
-            *gradients,
-            screen,
-            pose,
-            sh_step,
-        )
+            *gradients, screen, pose,
+        )  # fmt: skip
+        ctx.lease.frame.backward(*map(as_array, tensors), sh_step)
         if ctx.target is not None:
             gradients = [None] * len(gradients)
         full_pose = None if pose is None else torch.cat([pose, torch.zeros(1, 4)])
@@ -174,7 +166,7 @@ def rasterize_native(
     side = settings.subpixel
     # A move by one pixel is one by ``side`` samples.
     probe = screen if screen is None or side == 1 else side * screen
-    samples = camera.resized(side * camera.width, side * camera.height)
+    samples = camera if side == 1 else camera.resized(side * camera.width, side * camera.height)
     view = _View(samples, settings, gaussians.sh.shape[1])
     color, alpha, radii, depth_sum, median, normals = _Rasterize.apply(
         *scene, shape, pose, probe, view, target
