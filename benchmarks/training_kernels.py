@@ -14,7 +14,7 @@ import torch
 from scipy.spatial import KDTree
 
 from splat import native_core
-from splat.fit.losses import L1Ssim, photometric_loss
+from splat.fit.losses import L1Ssim, photometric_loss, unit_rgb
 
 
 def milliseconds(work: Callable[[], object], repeats: int = 9) -> float:
@@ -46,13 +46,14 @@ def main() -> None:
     native_core.set_threads(threads)
     torch.set_num_threads(threads)
     print(f"{native_core.build_info()['isa']}, {threads} thread(s){'':12s} native        other      ratio")
-    target = torch.rand(270, 480, 3)
-    image = (target + 0.1 * torch.randn_like(target)).requires_grad_(True)
-    report(
-        "L1 + SSIM with gradient, 270x480",
-        milliseconds(lambda: loss_with_gradient(L1Ssim.apply, image, target), 25),
-        milliseconds(lambda: loss_with_gradient(photometric_loss, image, target)),
-    )
+    for height, width in ((270, 480), (420, 648)):
+        photo = torch.randint(0, 256, (height, width, 3), dtype=torch.uint8)
+        image = (unit_rgb(photo) + 0.1 * torch.randn(photo.shape)).requires_grad_(True)
+        report(
+            f"L1 + SSIM with gradient, {height}x{width}",
+            milliseconds(lambda: loss_with_gradient(L1Ssim.apply, image, photo), 25),  # noqa: B023
+            milliseconds(lambda: loss_with_gradient(photometric_loss, image, photo)),  # noqa: B023
+        )
     native = native_core.load()
     size = 50_000 * 59
     tensors = [torch.rand(size) for _ in range(4)]

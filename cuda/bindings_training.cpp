@@ -25,6 +25,7 @@ namespace {
 template <class T, class... Options>
 using Cpu = nb::ndarray<T, nb::c_contig, nb::device::cpu, Options...>;
 using Image = Cpu<const float, nb::shape<-1, -1, 3>>;
+using Bytes = Cpu<const uint8_t, nb::shape<-1, -1, 3>>;
 using ImageOut = Cpu<float, nb::shape<-1, -1, 3>>;
 using Mask = Cpu<const bool, nb::ndim<2>>;
 using Flat = Cpu<float, nb::ndim<1>>;
@@ -47,24 +48,30 @@ void same_shape(const A& a, const B& b, const char* what) {
     throw nb::value_error((std::string(what) + " has shape " + shape_text(b) + ", expected " + shape_text(a)).c_str());
 }
 
-SsimInput loss_input(const Image& image, const Image& target, const std::optional<Mask>& mask, float weight) {
+void set_target(SsimInput& in, const Image& target) { in.target = target.data(); }
+void set_target(SsimInput& in, const Bytes& target) { in.target_bytes = target.data(); }
+
+template <class Target>
+SsimInput loss_input(const Image& image, const Target& target, const std::optional<Mask>& mask, float weight) {
     if (image.size() == 0) throw nb::value_error(("image has no pixels: shape " + shape_text(image)).c_str());
     same_shape(image, target, "target");
     if (mask && (mask->shape(0) != image.shape(0) || mask->shape(1) != image.shape(1)))
         throw nb::value_error(
             ("mask has shape " + shape_text(*mask) + ", the image " + shape_text(image)).c_str());
     if (!(weight >= 0.f && weight <= 1.f)) throw nb::value_error("ssim_weight must lie in 0 to 1");
-    return {image.data(),
-            target.data(),
-            mask ? reinterpret_cast<const uint8_t*>(mask->data()) : nullptr,
-            int64_t(image.shape(0)),
-            int64_t(image.shape(1)),
-            weight,
-            nullptr};
+    SsimInput in{};
+    in.image = image.data();
+    set_target(in, target);
+    in.mask = mask ? reinterpret_cast<const uint8_t*>(mask->data()) : nullptr;
+    in.height = int64_t(image.shape(0));
+    in.width = int64_t(image.shape(1));
+    in.ssim_weight = weight;
+    return in;
 }
 
-std::tuple<double, double, double> l1_ssim(Image image, Image target, std::optional<Mask> mask, float ssim_weight,
-                                           ImageOut grad_out) {
+template <class Target>
+std::tuple<double, double, double> l1_ssim(Image image, Target target, std::optional<Mask> mask,
+                                           float ssim_weight, ImageOut grad_out) {
     SsimInput in = loss_input(image, target, mask, ssim_weight);
     same_shape(image, grad_out, "grad_out");
     in.gradient = grad_out.data();
@@ -123,9 +130,13 @@ void mean_squared_spacing(Points points, int k, Flat out) {
 }  // namespace splat
 
 void bind_training(nb::module_& m) {
-    m.def("l1_ssim", &splat::l1_ssim, "image"_a.noconvert(), "target"_a.noconvert(), "mask"_a.noconvert().none(),
-          "ssim_weight"_a, "grad_out"_a.noconvert(),
-          "(1 - w) L1 + w (1 - SSIM) of [H, W, 3] images; writes its gradient; returns (loss, l1, ssim).");
+    const char* loss =
+        "(1 - w) L1 + w (1 - SSIM) of [H, W, 3] images; writes its gradient; returns (loss, l1, ssim). The target "
+        "is float32, or uint8 as 0 to 255.";
+    m.def("l1_ssim", &splat::l1_ssim<splat::Image>, "image"_a.noconvert(), "target"_a.noconvert(),
+          "mask"_a.noconvert().none(), "ssim_weight"_a, "grad_out"_a.noconvert(), loss);
+    m.def("l1_ssim", &splat::l1_ssim<splat::Bytes>, "image"_a.noconvert(), "target"_a.noconvert(),
+          "mask"_a.noconvert().none(), "ssim_weight"_a, "grad_out"_a.noconvert(), loss);
     m.def("ssim", &splat::ssim, "image"_a.noconvert(), "target"_a.noconvert(),
           "mask"_a.noconvert().none() = nb::none(), "Mean SSIM of two [H, W, 3] images.");
     m.def("adam", &splat::adam, "param"_a.noconvert(), "grad"_a.noconvert(), "exp_avg"_a.noconvert(),

@@ -7,7 +7,8 @@ namespace splat {
 
 struct SsimInput {
     const float* image;   // [height, width, 3]
-    const float* target;  // [height, width, 3]
+    const float* target;  // [height, width, 3]; null where target_bytes is given
+    const uint8_t* target_bytes;  // the same as 0 to 255; or null
     const uint8_t* mask;  // [height, width], non-zero where the pixel counts; or null: all count
     int64_t height, width;
     float ssim_weight;    // w of (1 - w) L1 + w (1 - SSIM)

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from splat.fit.losses import Loss, mean_over
+from splat.fit.losses import Loss, mean_over, unit_rgb
 
 SHRINK = 0.2
 """The band is looked for in the render at this scale."""
@@ -42,7 +42,7 @@ class FrequencyLoss:
     ) -> Tensor:
         """As ``Loss``."""
         outside = ~detail_band(image.detach(), done)
-        difference = (image - target).abs() * outside[..., None]
+        difference = (image - unit_rgb(target)).abs() * outside[..., None]
         return self.base(image, target, mask, done) - self.weight * mean_over(difference, mask)
 
     def state_dict(self) -> dict[str, Tensor | float]:

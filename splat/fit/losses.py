@@ -32,7 +32,7 @@ class Loss(Protocol):
 
         Args:
             image: the render; the gradient flows to it only.
-            target: the photo.
+            target: the photo; may be uint8, 0 to 255, which ``unit_rgb`` says the meaning of.
             mask: [H, W] bool, True where the photo counts, or None when all of it does.
             done: fraction of the training that is done, 0 to 1.
         """
@@ -60,7 +60,7 @@ class PhotometricLoss:
     def __call__(
         self, image: Tensor, target: Tensor, mask: Tensor | None = None, done: float = 1.0
     ) -> Tensor:
-        """See ``Loss``; float32 only. A mask that keeps nothing gives 0."""
+        """See ``Loss``; float32, or a uint8 photo. A mask that keeps nothing gives 0."""
         return L1Ssim.apply(image, target, mask, self.ssim_weight)
 
     def state_dict(self) -> dict[str, Tensor | float]:
@@ -74,24 +74,28 @@ class PhotometricLoss:
 
 
 class L1Ssim(torch.autograd.Function):
-    """Native (1 - w) L1 + w (1 - SSIM) of [H, W, 3] float32 images.
+    """Native (1 - w) L1 + w (1 - SSIM) of a float32 image [H, W, 3] and a float32 or uint8 one.
 
-    The gradient is made together with the value, so backward only hands it on.
+    Bytes are read as they are, which saves the memory and time of a float copy and gives the same bits
+    as ``unit_rgb`` of them. The gradient is made together with the value, so backward only hands it on.
     """
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, target: Tensor, mask: Tensor | None, ssim_weight: float) -> Tensor:
         """Arguments as ``PhotometricLoss``; returns a float32 scalar."""
         _check_pair(image, target, mask)
-        if image.dtype != torch.float32 or target.dtype != torch.float32:
-            raise SplatError(f"the native loss got {image.dtype}, {target.dtype}", expected="torch.float32")
+        if image.dtype != torch.float32 or target.dtype not in (torch.float32, torch.uint8):
+            raise SplatError(
+                f"the native loss got {image.dtype}, {target.dtype}",
+                expected="torch.float32; the photo may be torch.uint8",
+            )
         from splat import native_core
 
         gradient = torch.empty(image.shape, dtype=torch.float32)
         kept = None if mask is None else mask.contiguous()
-        loss, _, _ = native_core.load().l1_ssim(
-            image.detach().contiguous(), target.detach().contiguous(), kept, float(ssim_weight), gradient
-        )
+        render, photo = image.detach().contiguous(), target.detach().contiguous()
+        arrays = [native_core.as_array(tensor) for tensor in (render, photo, kept)]
+        loss, _, _ = native_core.load().l1_ssim(*arrays, float(ssim_weight), native_core.as_array(gradient))
         ctx.save_for_backward(gradient)
         return torch.tensor(loss, dtype=torch.float32)
 
@@ -110,9 +114,15 @@ def photometric_loss(
 
     Both terms are means over channels and over the pixels that ``mask`` keeps. Arguments as ``Loss``.
     """
+    target = unit_rgb(target)
     similarity = ssim(image, target, mask)
     difference = mean_over(torch.abs(image - target), mask)
     return (1.0 - ssim_weight) * difference + ssim_weight * (1.0 - similarity)
+
+
+def unit_rgb(photo: Tensor) -> Tensor:
+    """RGB 0 to 1: float32 of a uint8 ``photo``, times float32(1 / 255); anything else as it is."""
+    return photo.to(torch.float32).mul_(1 / 255) if photo.dtype == torch.uint8 else photo
 
 
 def ssim(image: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:

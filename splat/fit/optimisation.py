@@ -87,7 +87,7 @@ class Optimisation:
         settings = self._settings(iteration, background)
         target = None if self.filter else scene.gradient_target(rates)
         rendered = rasterize(self._shown(), camera, settings, self.engine.name, check=False, target=target)
-        loss = self.loss(rendered.color, photo.rgb, photo.mask, iteration / self.plan.iterations)
+        loss = self.loss(rendered.color, photo.pixels, photo.mask, iteration / self.plan.iterations)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise self._broken("the loss is not a finite number")
@@ -113,7 +113,7 @@ class Optimisation:
         settings = self._settings(self.plan.iterations, background)
         camera = self._camera(view, 1)
         rendered = rasterize(self._shown(), camera, settings, self.engine.name, check=False)
-        loss = self.loss(rendered.color, photo.rgb, photo.mask)
+        loss = self.loss(rendered.color, photo.pixels, photo.mask)
         if loss.requires_grad:
             loss.backward()
         self.scene.clear_gradients()

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from splat.capture.types import Pixels, View
 from splat.errors import SplatError
+from splat.fit.losses import unit_rgb
 
 Key = tuple[int, int]
 RGB = tuple[float, float, float]
@@ -39,12 +40,18 @@ class Photo:
     """A training target.
 
     Attributes:
-        rgb: [H, W, 3] float32, 0 to 1, composited.
+        pixels: [H, W, 3] composited RGB: uint8, 0 to 255, which is the store's own copy and not to be
+            written to; or float32, 0 to 1.
         mask: [H, W] bool, True where the photo counts, or None.
     """
 
-    rgb: Tensor
+    pixels: Tensor
     mask: Tensor | None
+
+    @property
+    def rgb(self) -> Tensor:
+        """[H, W, 3] float32, 0 to 1."""
+        return unit_rgb(self.pixels)
 
 
 class PhotoStore:
@@ -91,11 +98,11 @@ class PhotoStore:
                 keeps nothing.
         """
         stored = self._fetch((view, factor))
-        rgb = torch.from_numpy(stored.rgb).to(torch.float32).mul_(1 / 255)
+        pixels = torch.from_numpy(stored.rgb)
         if stored.alpha is not None:
             clear = 1 - torch.from_numpy(stored.alpha).to(torch.float32)[..., None] / 255
-            rgb += clear * torch.tensor(background or self._background)
-        return Photo(rgb, None if stored.mask is None else torch.from_numpy(stored.mask))
+            pixels = unit_rgb(pixels) + clear * torch.tensor(background or self._background)
+        return Photo(pixels, None if stored.mask is None else torch.from_numpy(stored.mask))
 
     def prefetch(self, views: Sequence[int], factor: int) -> None:
         """Start decoding photos that will be asked for."""

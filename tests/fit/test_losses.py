@@ -11,7 +11,9 @@ from scipy.ndimage import correlate1d
 from torch import Tensor
 
 from splat.errors import SplatError
-from splat.fit.losses import PhotometricLoss, photometric_loss, psnr, ssim, ssim_map
+from splat.fit.engine import PlainLoss
+from splat.fit.frequency import FrequencyLoss
+from splat.fit.losses import Loss, PhotometricLoss, photometric_loss, psnr, ssim, ssim_map, unit_rgb
 
 SIZES = [(37, 53), (5, 7), (1, 1), (11, 11), (64, 96), (3, 200), (150, 2)]
 
@@ -115,6 +117,26 @@ def test_native_loss_accepts_views_that_are_not_contiguous() -> None:
     whole = PhotometricLoss()(image, target)
     views = [value.permute(2, 0, 1).contiguous().permute(1, 2, 0) for value in (image, target)]
     assert float(PhotometricLoss()(*views)) == float(whole)
+
+
+@pytest.mark.parametrize("loss", [PhotometricLoss(), PlainLoss(), FrequencyLoss(PhotometricLoss(), 0.3)])
+def test_a_photo_as_bytes_is_that_photo(loss: Loss) -> None:
+    image, target = pair(20, 31)
+    photo = (target * 255).round().to(torch.uint8)
+    gradients = []
+    for given in (photo, unit_rgb(photo)):
+        render = image.clone().requires_grad_(True)
+        value = loss(render, given, None, 0.3)
+        gradients.append((float(value.detach()), *torch.autograd.grad(value, render)))
+    assert gradients[0][0] == gradients[1][0] and torch.equal(gradients[0][1], gradients[1][1])
+
+
+def test_bytes_are_divided_by_255() -> None:
+    photo = torch.tensor([[[0, 51, 255]]], dtype=torch.uint8)
+    assert unit_rgb(photo).dtype == torch.float32
+    torch.testing.assert_close(unit_rgb(photo), torch.tensor([[[0.0, 0.2, 1.0]]]))
+    image, _ = pair(2, 2)
+    assert unit_rgb(image) is image
 
 
 def test_psnr() -> None:

@@ -33,6 +33,7 @@ def test_photo_is_its_bytes_over_255() -> None:
     store = PhotoStore(views, WHITE, False, limit=10**6)
     expected = torch.from_numpy(views[0].load().rgb).float() / 255
     assert torch.allclose(store.get(0, 1).rgb, expected, atol=1e-6)
+    assert store.get(0, 1).pixels.dtype == torch.uint8
     store.close()
 
 

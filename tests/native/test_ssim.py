@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from splat import native_core
-from splat.fit.losses import photometric_loss, ssim
+from splat.fit.losses import photometric_loss, ssim, unit_rgb
 
 native = native_core.load()
-SIZES = [(37, 53), (5, 7), (1, 1), (2, 300), (300, 2), (64, 64), (41, 530), (33, 1100)]
+SIZES = [(37, 53), (5, 7), (1, 1), (11, 3), (2, 300), (300, 2), (64, 64), (41, 530), (17, 500), (33, 1100)]
 
 
 @pytest.fixture(params=native.build_info()["supported_isas"])
@@ -68,6 +68,39 @@ def test_values_and_gradient(isa: str, size: tuple[int, int], masked: bool) -> N
     assert float(worst) < 1e-3
 
 
+@pytest.mark.parametrize("widths", [range(1, 60), (682, 683, 684, 1024, 1025)])
+def test_every_width_up_to_its_edges(isa: str, widths: range | tuple[int, ...]) -> None:
+    for width in widths:
+        image, target = pair(12, width, seed=width)
+        (loss, _, _), gradient = native_loss(image, target, None, 0.9)
+        exact = image.double().requires_grad_(True)
+        expected = photometric_loss(exact, target.double(), None, 0.9)
+        (expected_gradient,) = torch.autograd.grad(expected, exact)
+        assert loss == pytest.approx(expected.item(), abs=1e-5), width
+        worst = (gradient - expected_gradient).abs().max() / expected_gradient.abs().max()
+        assert float(worst) < 1e-3, width
+
+
+def test_writes_nothing_but_its_gradient(isa: str) -> None:
+    for height, width in ((9, 14), (23, 127), (8, 700)):
+        image, target = pair(height, width)
+        guarded = torch.full((height + 2, width, 3), 7.0)
+        native.l1_ssim(image, target, None, 0.2, guarded[1:-1])
+        assert bool((guarded[0] == 7).all()) and bool((guarded[-1] == 7).all())
+        assert torch.equal(guarded[1:-1], native_loss(image, target, None)[1])
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (11, 3), (37, 53), (70, 700)])
+def test_a_photo_as_bytes_gives_the_same_bits(isa: str, size: tuple[int, int], masked: bool) -> None:
+    image, target = pair(*size)
+    photo = (target * 255).round().to(torch.uint8)
+    mask = some_mask(*size) if masked else None
+    result, gradient = native_loss(image, photo, mask)
+    expected, expected_gradient = native_loss(image, unit_rgb(photo), mask)
+    assert result == expected and torch.equal(gradient, expected_gradient)
+
+
 def test_ssim_gradient_alone(isa: str) -> None:
     image, target = pair(45, 61)
     _, gradient = native_loss(image, target, None, 1.0)
@@ -100,7 +133,7 @@ def test_nothing_kept_gives_nothing(isa: str) -> None:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("size", [(37, 53), (131, 99), (260, 600)])
+@pytest.mark.parametrize("size", [(37, 53), (131, 99), (260, 600), (150, 1100)])
 def test_same_bits_for_any_number_of_threads(isa: str, size: tuple[int, int], masked: bool) -> None:
     image, target = pair(*size)
     mask = some_mask(*size) if masked else None
@@ -137,6 +170,8 @@ def test_bad_arguments_are_named() -> None:
         native.l1_ssim(image, target, torch.ones(9, 8, dtype=torch.bool), 0.2, out)
     with pytest.raises(ValueError, match="ssim_weight"):
         native.l1_ssim(image, target, None, 1.5, out)
+    with pytest.raises(ValueError, match=r"target has shape \[9, 9, 3\]"):
+        native.l1_ssim(image, torch.zeros(9, 9, 3, dtype=torch.uint8), None, 0.2, out)
     for bad in (image.double(), image.permute(1, 0, 2)):
         with pytest.raises(TypeError):
             native.l1_ssim(bad, bad, None, 0.2, out)
