@@ -101,6 +101,17 @@ def guessed_near(gaussians: Gaussians) -> float:
     return 0.003 * middle(gaussians)[1]
 
 
+def common_up(cameras: Sequence[Camera]) -> tuple[float, float, float]:
+    """Unit direction, world frame, that is up in most pictures; -y where they disagree altogether."""
+    ups = torch.stack([-camera.world_to_camera[1, :3].detach().double() for camera in cameras])
+    mean = ups.mean(0)
+    length = float(mean.norm())
+    if length < 1e-3:
+        return 0.0, -1.0, 0.0
+    x, y, z = (mean / length).tolist()
+    return x, y, z
+
+
 def turning_distance(camera: Camera, views: Sequence[KnownView], gaussians: Gaussians | None) -> float:
     """How far ahead of ``camera`` the point lies about which the browser should turn."""
     if gaussians is not None and len(gaussians) > 0:

@@ -14,7 +14,7 @@ from splat.gaussians import Gaussians
 from splat.rasterize import Backend
 from splat.viewer.client_camera import client_from_camera
 from splat.viewer.pace import Drawn, due
-from splat.viewer.scene import KnownView, LatestScene, overview, turning_distance
+from splat.viewer.scene import KnownView, LatestScene, common_up, overview, turning_distance
 from splat.viewer.server import address, open_server
 from splat.viewer.session import Session
 
@@ -71,6 +71,7 @@ class ViewerShell:
             self._views = list(views)
             sessions = list(self._sessions.values())
         if views:
+            self.server.scene.set_up_direction(common_up([view.camera for view in views]))
             self._start_at(views[0].camera)
         for session in sessions:
             session.show_views(self._views)

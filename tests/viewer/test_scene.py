@@ -11,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
+from splat.cameras import Camera
 from splat.errors import SplatError
 from splat.gaussians import Gaussians
 from splat.io import write_ply
 from splat.viewer import load_scene
-from splat.viewer.scene import KnownView, LatestScene, middle, overview, turning_distance
+from splat.viewer.scene import KnownView, LatestScene, common_up, middle, overview, turning_distance
 
 
 def test_a_copied_scene_does_not_follow_the_trainer(ball: Gaussians) -> None:
@@ -149,3 +150,17 @@ def test_an_unfinished_run_is_told(run: Path) -> None:
 
 def test_views_without_photo(ball: Gaussians) -> None:
     assert KnownView("a", overview(ball)).photo() is None
+
+
+def test_up_is_what_most_pictures_say() -> None:
+    """Blender's world has z up; a camera on its side does not turn it far."""
+    level = torch.eye(4)
+    level[:3, :3] = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])  # looks along +y
+    turned = level.clone()
+    turned[:3, :3] = torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]) @ level[:3, :3]
+    cameras = [Camera(pose, torch.eye(3), 4, 4) for pose in (*[level] * 9, turned)]
+    assert common_up(cameras[:9]) == pytest.approx((0.0, 0.0, 1.0))
+    assert common_up(cameras)[2] > 0.98
+    opposite = level.clone()
+    opposite[:2] *= -1
+    assert common_up([cameras[0], Camera(opposite, torch.eye(3), 4, 4)]) == (0.0, -1.0, 0.0)
