@@ -6,13 +6,23 @@ import time
 from statistics import median
 
 from splat.fit.optimisation import Optimisation
+from splat.fit.presets import MS_PER_TEN_THOUSAND
 from splat.fit.rate import work
 
 SAMPLES = 5
 SAFETY = 0.9
-GROWTH = 1.25
+GROWTH = 1.4
 """A step late in training over one at the start: more Gaussians, more of them over each pixel."""
+REACHED = 0.9
+"""Mean over a run of how far the Gaussians have grown from their first number to the budget."""
 FEWEST, MOST = 50, 30_000
+
+
+def growth_seconds(optimisation: Optimisation) -> float:
+    """What a step at the budget takes longer than one at the start for the Gaussians alone."""
+    plan = optimisation.plan
+    added = max(0, plan.budget - len(optimisation.scene))
+    return MS_PER_TEN_THOUSAND / 1000 * added / 1e4 / (plan.threads / 2) ** 0.85
 
 
 def iterations_within(seconds: float, optimisation: Optimisation) -> int:
@@ -33,5 +43,6 @@ def iterations_within(seconds: float, optimisation: Optimisation) -> int:
         share += (
             work(optimisation.schedule.downscale(int(step / steps * optimisation.plan.iterations))) / steps
         )
-    possible = SAFETY * seconds / (median(samples) * GROWTH * share)
+    mean = median(samples) * GROWTH * share + REACHED * growth_seconds(optimisation)
+    possible = SAFETY * seconds / mean
     return int(min(MOST, max(FEWEST, possible)))

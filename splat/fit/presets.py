@@ -12,9 +12,9 @@ from splat.fit.options import FitOptions, Preset, StrategyName
 from splat.fit.schedules import Rates, coarse_to_fine
 from splat.gaussians import Antialias, Kernel
 
-MS_PER_MEGAPIXEL = 175.0
+MS_PER_MEGAPIXEL = 115.0
 """Milliseconds of one step for each million pixels, two cores, native core."""
-MS_PER_TEN_THOUSAND = 1.5
+MS_PER_TEN_THOUSAND = 2.0
 """Milliseconds of one step for each ten thousand Gaussians, two cores, native core."""
 
 
