@@ -15,11 +15,10 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from scenes import Workload, generalised, procedural, trained
+from scenes import Workload, add_options, generalised, workload
 
 from splat import native_core
 from splat.fit.engine import Engine
@@ -107,36 +106,20 @@ def main() -> None:
     """Parse the options, measure, print, write."""
     style = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
-    parser.add_argument("--gaussians", type=int, default=50_000)
-    parser.add_argument("--size", default="270x480", help="WIDTHxHEIGHT")
-    parser.add_argument("--sh-degree", type=int, default=3)
+    add_options(parser)
     parser.add_argument("--antialias", default="none")
     parser.add_argument("--kernel", default="gaussian", choices=("gaussian", "gef"))
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
-    parser.add_argument("--isa", default="", help="avx512, avx2 or portable; default: the best")
     parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--run", type=Path, help="a run folder to measure instead of the procedural scene")
-    parser.add_argument("--view", type=int, default=0, help="with --run: which camera")
     parser.add_argument("--no-reference", action="store_true")
     parser.add_argument("--cpu-time", action="store_true", help="process CPU time instead of wall time")
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
 
     global clock
     if options.cpu_time:
         clock = time.process_time
-    width, height = map(int, options.size.split("x"))
+    work = workload(parser, options)
+    width, height = work.camera.width, work.camera.height
     module = native_core.load()
-    if options.isa and not module.set_isa(options.isa):
-        parser.error(f"--isa {options.isa}: not built, or not on this processor")
-    if options.threads:
-        native_core.set_threads(options.threads)
-        torch.set_num_threads(1)
-    work = (
-        trained(options.run, options.view, height, width)
-        if options.run
-        else procedural(options.gaussians, height, width, options.sh_degree)
-    )
     if options.kernel == "gef" and work.gaussians.kernel == "gaussian":
         work = replace(work, gaussians=generalised(work.gaussians))
     iteration = Iteration(work, options.antialias)

@@ -12,11 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import replace
-from pathlib import Path
 
-import torch
 from iteration import STAGES, Iteration
-from scenes import Workload, generalised, procedural, trained
+from scenes import Workload, add_options, generalised, workload
 
 from splat import native_core
 
@@ -53,25 +51,10 @@ def main() -> None:
     """Parse the options, measure, print, write."""
     style = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
-    parser.add_argument("--gaussians", type=int, default=50_000)
-    parser.add_argument("--size", default="270x480", help="WIDTHxHEIGHT")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--isa", default="", help="avx512, avx2 or portable; default: the best")
+    add_options(parser)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--run", type=Path, help="a run folder to measure instead of the procedural scene")
-    parser.add_argument("--view", type=int, default=0, help="with --run: which camera")
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    if options.isa and not native_core.load().set_isa(options.isa):
-        parser.error(f"--isa {options.isa}: not built, or not on this processor")
-    native_core.set_threads(options.threads)
-    torch.set_num_threads(1)
-    width, height = map(int, options.size.split("x"))
-    work = (
-        trained(options.run, options.view, height, width)
-        if options.run
-        else procedural(options.gaussians, height, width, 3)
-    )
+    work = workload(parser, options)
     best = measure(steps_of(work), options.rounds)
     base = best[BASE]
     info = native_core.build_info()

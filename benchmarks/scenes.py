@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from splat import native_core
 from splat.cameras import Camera
 from splat.gaussians import Gaussians, shape_from_betas
 from splat.morton import morton_order
@@ -93,3 +95,28 @@ def trained(run: Path, view: int, height: int, width: int) -> Workload:
     with torch.no_grad():
         photo = rasterize(gaussians, camera, RenderSettings(antialias=gaussians.antialias)).color
     return Workload(str(run), gaussians, camera, (photo * 0.9 + 0.05).contiguous())
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What to measure and on what, the same options in every benchmark."""
+    parser.add_argument("--gaussians", type=int, default=50_000)
+    parser.add_argument("--size", default="270x480", help="WIDTHxHEIGHT")
+    parser.add_argument("--sh-degree", type=int, default=3)
+    parser.add_argument("--run", type=Path, help="a run folder to measure instead of the procedural scene")
+    parser.add_argument("--view", type=int, default=0, help="with --run: which camera")
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    parser.add_argument("--isa", default="", help="avx512, avx2 or portable; default: the best")
+    parser.add_argument("--json", type=Path)
+
+
+def workload(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Workload:
+    """Set threads and instruction set; make the scene asked for."""
+    if options.isa and not native_core.load().set_isa(options.isa):
+        parser.error(f"--isa {options.isa}: not built, or not on this processor")
+    if options.threads:
+        native_core.set_threads(options.threads)
+    torch.set_num_threads(1)
+    width, height = map(int, options.size.split("x"))
+    if options.run:
+        return trained(options.run, options.view, height, width)
+    return procedural(options.gaussians, height, width, options.sh_degree)

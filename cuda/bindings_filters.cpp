@@ -1,56 +1,30 @@
-// Kernels and pixel filters of the shared formulas in double, for gradient checks. A splat is given
-// on the image, behind the projection: 7 numbers mean x, y, covariance a, b, c (before the
-// filter), opacity logit, shape t = 2/beta.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
+// Kernels and pixel filters of the shared formulas in double, for gradient checks.
 #include <nanobind/stl/string.h>
 
-#include <cmath>
 #include <string>
 
+#include "bindings_image.h"
 #include "include/splat/filter_moment.h"
 #include "include/splat/footprint_backward.h"
-
-namespace nb = nanobind;
-using namespace nb::literals;
-template <int64_t... Shape>
-using In = nb::ndarray<const double, nb::shape<Shape...>, nb::c_contig, nb::device::cpu>;
-template <int64_t... Shape>
-using Out = nb::ndarray<double, nb::shape<Shape...>, nb::c_contig, nb::device::cpu>;
 
 namespace {
 
 using namespace splat;
 
-constexpr int kSplat = 7;
-
-void require(bool ok, const char* problem = "arrays of shapes that do not belong together") {
-    if (!ok) throw nb::value_error(problem);
-}
-
 // One splat's way from its projection to the pixels, for a filter by name: "none", "mip", "moment".
-struct Chain {
-    View<double> view{};
-    Projection<double> p{};
-    bool moment = false;
-    double t;
+struct Chain : OnImage {
+    bool moment;
     Filtered<double> s;
 
-    Chain(const std::string& filter, const double* x) : moment(filter == "moment"), t(x[6]) {
+    Chain(const std::string& filter, const double* x) : OnImage(x), moment(filter == "moment") {
         require(moment || filter == "none" || filter == "mip", "filter: none, mip or moment");
-        view.fx = view.fy = 1, view.near = 0, view.far = 10, view.width = view.height = 1e9;
         view.mip = filter == "mip";
         view.dilation = double(view.mip ? kDilationMip : kDilationNone);
-        p.t = {x[0], x[1], 1}, p.inverse_z = 1;
-        p.a0 = x[2], p.b = x[3], p.c0 = x[4], p.det0 = x[2] * x[4] - x[3] * x[3];
-        p.sigmoid = sigmoid_(x[5]);
         s = moment ? filter_moment(p, t) : filter_dilate(view, p, t);
     }
 
-    void backward(FilteredGradient<double> g, double* out) const {
-        g = moment ? filter_moment_backward(p, t, s, g) : filter_dilate_backward(view, p, s, g);
-        const double row[kSplat] = {g.mean2d.x, g.mean2d.y, g.a, g.b, g.c, g.log_opacity * (1 - p.sigmoid), g.t};
-        for (int k = 0; k < kSplat; ++k) out[k] = row[k];
+    void backward(const FilteredGradient<double>& g, double* out) const {
+        write(moment ? filter_moment_backward(p, t, s, g) : filter_dilate_backward(view, p, s, g), out);
     }
 };
 

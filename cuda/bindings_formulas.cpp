@@ -1,29 +1,15 @@
 // The shared formulas in double, one splat and pixel at a time, for gradient checks: exactly the
 // templates that the CPU vectors and the CUDA threads run.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/vector.h>
 
-#include <cmath>
-
+#include "bindings_arrays.h"
 #include "include/splat/footprint_backward.h"
 #include "include/splat/geometry.h"
 #include "include/splat/sh.h"
 
-namespace nb = nanobind;
-using namespace nb::literals;
-template <int64_t... Shape>
-using In = nb::ndarray<const double, nb::shape<Shape...>, nb::c_contig, nb::device::cpu>;
-template <int64_t... Shape>
-using Out = nb::ndarray<double, nb::shape<Shape...>, nb::c_contig, nb::device::cpu>;
-
 namespace {
 
 using namespace splat;
-
-void require(bool ok) {
-    if (!ok) throw nb::value_error("arrays of shapes that do not belong together");
-}
 
 // view = 12 numbers of [R|t] row by row, fx, fy, cx, cy, width, height
 View<double> make_view(const double* v, bool mip) {

@@ -1,51 +1,18 @@
 // The kernels that integrate over a pixel (strip rule, Analytic-Splatting) and the filter "exact" in
-// double, for gradient checks. Splats as in bindings_filters.cpp.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
+// double, for gradient checks.
 #include <nanobind/stl/string.h>
 
-#include <cmath>
 #include <map>
 #include <string>
 
+#include "bindings_image.h"
 #include "include/splat/analytic.h"
 #include "include/splat/filter_exact.h"
 #include "include/splat/footprint_backward.h"
 
-namespace nb = nanobind;
-using namespace nb::literals;
-template <int64_t... Shape>
-using In = nb::ndarray<const double, nb::shape<Shape...>, nb::c_contig, nb::device::cpu>;
-template <int64_t... Shape>
-using Out = nb::ndarray<double, nb::shape<Shape...>, nb::c_contig, nb::device::cpu>;
-
 namespace {
 
 using namespace splat;
-
-constexpr int kSplat = 7;
-
-void require(bool ok, const char* problem = "arrays of shapes that do not belong together") {
-    if (!ok) throw nb::value_error(problem);
-}
-
-struct OnImage {
-    View<double> view{};
-    Projection<double> p{};
-    double t;
-
-    explicit OnImage(const double* x) : t(x[6]) {
-        view.fx = view.fy = 1, view.near = 0, view.far = 10, view.width = view.height = 1e9;
-        p.t = {x[0], x[1], 1}, p.inverse_z = 1;
-        p.a0 = x[2], p.b = x[3], p.c0 = x[4], p.det0 = x[2] * x[4] - x[3] * x[3];
-        p.sigmoid = sigmoid_(x[5]);
-    }
-
-    void write(const FilteredGradient<double>& g, double* out) const {
-        const double row[kSplat] = {g.mean2d.x, g.mean2d.y, g.a, g.b, g.c, g.log_opacity * (1 - p.sigmoid), g.t};
-        for (int k = 0; k < kSplat; ++k) out[k] = row[k];
-    }
-};
 
 // One splat by the strip rule; pixels share a strip's sums, as in a pixel loop.
 struct Strips {
@@ -211,12 +178,13 @@ void exact_backward(int strips, In<-1, kSplat> splats, In<-1, 2> pixels, In<-1, 
     }
 }
 
-// out[n] = normal_cdf and its slope, analytic_cdf and its slope, in float64; normal_cdf in float32
-void cdf(In<-1> x, Out<-1, 5> out) {
+// out[n] = Phi by normal_odds and its slope, by analytic_odds and its slope, in float64; the first in float32
+void cdf_all(In<-1> x, Out<-1, 5> out) {
     require(out.shape(0) == x.shape(0));
     for (size_t i = 0; i < x.shape(0); ++i) {
-        const auto n = normal_cdf(x.data()[i]), a = analytic_cdf(x.data()[i]);
-        const double row[5] = {n.value, n.slope, a.value, a.slope, double(normal_cdf(float(x.data()[i])).value)};
+        const auto n = splat::cdf(normal_odds(x.data()[i])), a = splat::cdf(analytic_odds(x.data()[i]));
+        const float single = splat::cdf(normal_odds(float(x.data()[i]))).value;
+        const double row[5] = {n.value, n.slope, a.value, a.slope, double(single)};
         for (int c = 0; c < 5; ++c) out.data()[5 * i + c] = row[c];
     }
 }
@@ -242,7 +210,7 @@ void bind_exact(nb::module_& f, const std::string& prefix) {
 }  // namespace
 
 void bind_windows(nb::module_& f) {
-    f.def("cdf", &cdf, "x"_a.noconvert(), "out"_a.noconvert());
+    f.def("cdf", &cdf_all, "x"_a.noconvert(), "out"_a.noconvert());
     f.def("strip_moments", &strip_moments, "strips"_a.noconvert(), "out"_a.noconvert());
     f.def("strip_forward", &strip_forward, "strips"_a, "splats"_a.noconvert(), "pixels"_a.noconvert(),
           "out"_a.noconvert());

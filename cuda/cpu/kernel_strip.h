@@ -87,6 +87,10 @@ struct StripKernel {
         return s.columns ? at.y[b][part] : at.x[b][part];
     }
 
+    SPLAT_HD static StripPixel<vf> strip_at(const Local& s, int k, const int32_t* row, vf x) {
+        return strip_pixel(lookup16(s.table->scale[k].v, row), lookup16(s.table->shift[k].v, row), x);
+    }
+
     template <int N>
     SPLAT_HD static void alphas(const Local* const* s, const Centres& at, int b, int part, vf* out) {
         // All as if sampled, side by side; then the few that are not.
@@ -102,8 +106,8 @@ struct StripKernel {
         const vf x = along(s, at, b, part);
         vf alpha(0.f);
         for (int k = 0; k < s.strips; ++k) {
-            const vf a = lookup16(s.table->scale[k].v, row), z = fma_(a, x, lookup16(s.table->shift[k].v, row)), half = vf(0.5f) * a;
-            alpha = fma_(lookup16(s.table->mass[k].v, row), normal_mass(z + half, z - half), alpha);
+            const vf p = strip_at(s, k, row, x).p;
+            alpha = fma_(lookup16(s.table->mass[k].v, row), p, alpha);
         }
         return keep(alpha >= vf(kAlphaMin), alpha);
     }
@@ -118,7 +122,7 @@ struct StripKernel {
         const vf x = along(s, at, b, part);
         vf alpha(0.f);
         for (int k = 0; k < s.strips; ++k) {
-            const StripPixel<vf> pixel = strip_pixel(lookup16(s.table->scale[k].v, row), lookup16(s.table->shift[k].v, row), x);
+            const StripPixel<vf> pixel = strip_at(s, k, row, x);
             alpha = fma_(lookup16(s.table->mass[k].v, row), pixel.p, alpha);
             pixel.p.store(held.p[k][n]), pixel.slope.store(held.slope[k][n]), pixel.spread.store(held.spread[k][n]);
         }

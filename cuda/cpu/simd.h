@@ -75,18 +75,6 @@ SPLAT_HD vf log2_(vf x) {
     return fma_(p * f, vf(2.88539008f), e);
 }
 
-// W floats that lie `stride` floats apart.
-SPLAT_HD vf load_strided(const float* p, int64_t stride) {
-    alignas(64) float t[W];
-    for (int i = 0; i < W; ++i) t[i] = p[i * stride];
-    return vf::load(t);
-}
-SPLAT_HD void store_strided(float* p, int64_t stride, vf v) {
-    alignas(64) float t[W];
-    v.store(t);
-    for (int i = 0; i < W; ++i) p[i * stride] = t[i];
-}
-
 // out[k] lane l = rows[l][k] for k < N: W rows of N floats, turned into N vectors.
 template <int N>
 SPLAT_HD void load_rows(const float* const* rows, vf* out) {
@@ -118,6 +106,7 @@ SPLAT_HD void store_rows(float* const* rows, const vf* in, int lanes) {
     }
 }
 
+// The first n lanes, to floats that lie `stride` apart.
 SPLAT_HD void store_strided_n(float* p, int64_t stride, vf v, int n) {
     alignas(64) float t[W];
     v.store(t);

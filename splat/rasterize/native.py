@@ -17,9 +17,9 @@ from splat.errors import SplatError
 from splat.gaussians import PARAMETERS, Gaussians
 from splat.native_core import as_array
 from splat.rasterize.gradient_target import GradientTarget
-from splat.rasterize.reference_pool import pooled
 from splat.rasterize.rendered import Rendered
 from splat.rasterize.settings import DILATION, RenderSettings
+from splat.rasterize.subpixels import pooled
 
 idle_frames: list[Any] = []
 """Frames nobody uses; the last one is the last to have been used (benchmarks read its timings)."""
@@ -95,7 +95,7 @@ class _Rasterize(torch.autograd.Function):
             **view.arguments,
             **{name: as_array(image) for name, image in outputs.items()},
         )
-        ctx.lease, ctx.geometry, ctx.target = lease, view.geometry, target
+        ctx.lease, ctx.target = lease, target
         ctx.save_for_backward(*scene, color, alpha, depth_sum, normals)
         ctx.mark_non_differentiable(radii)
         ctx.set_materialize_grads(False)

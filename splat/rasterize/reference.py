@@ -12,10 +12,10 @@ from torch.utils.checkpoint import checkpoint
 from splat.cameras import Camera
 from splat.gaussians import Gaussians
 from splat.rasterize.reference_blend import Blended, blend
-from splat.rasterize.reference_pool import pooled
 from splat.rasterize.reference_project import Projected, project
 from splat.rasterize.rendered import Rendered
 from splat.rasterize.settings import RenderSettings
+from splat.rasterize.subpixels import pooled
 
 BLOCK = 16
 """Pixels are taken in blocks of this side, only to bound memory; the result does not depend on it."""

@@ -61,8 +61,8 @@ SPLAT_HD AnalyticPixel<F> analytic_pixel(const AnalyticSplat<F>& s, F dx, F dy) 
     x.u = fma_(s.cosine, dx, s.sine * dy);
     x.v = fma_(s.cosine, dy, F(0.f) - s.sine * dx);
     x.z1 = x.u * s.inverse1, x.z2 = x.v * s.inverse2;
-    x.w1 = window(analytic_cdf(x.z1 + s.half1), analytic_cdf(x.z1 - s.half1));
-    x.w2 = window(analytic_cdf(x.z2 + s.half2), analytic_cdf(x.z2 - s.half2));
+    x.w1 = window(analytic_odds(x.z1 + s.half1), analytic_odds(x.z1 - s.half1));
+    x.w2 = window(analytic_odds(x.z2 + s.half2), analytic_odds(x.z2 - s.half2));
     return x;
 }
 

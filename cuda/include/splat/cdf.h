@@ -7,35 +7,47 @@
 
 SPLAT_BEGIN
 
-// 1 / (1 + exp(-x (c[0] + c[1] x^2 + ...))) and its slope, with |x| cut at `most`. One 2^x, one 1/x.
+// A distribution function F(x) = 1 / (1 + e) by the logit -ln e = x (c[0] + c[1] x^2 + ...), with |x|
+// cut at `most`: e and the logit's slope. `most` keeps products of two (1 + e) finite.
+template <class F>
+struct Odds {
+    F e, rate;
+};
+
 template <class F, int N>
-SPLAT_HD Curve<F> logistic_polynomial(F x, const float (&c)[N], float most) {
+SPLAT_HD Odds<F> odds_polynomial(F x, const float (&c)[N], float most) {
     const F at = max_(min_(x, F(most)), F(-most)), s = at * at;
     F p(c[N - 1]), rate(float(2 * N - 1) * c[N - 1]);
     for (int k = N - 2; k >= 0; --k) {
         p = fma_(p, s, F(c[k]));
         rate = fma_(rate, s, F(float(2 * k + 1) * c[k]));
     }
-    const F e = exp2_pixel(at * p * F(-kLog2E)), value = rcp_(F(1.f) + e);
-    return {value, rate * value * (e * value)};
+    return {exp2_pixel(at * p * F(-kLog2E)), rate};
 }
 
-// Phi: absolute error 1.5e-6 (2.2e-6 with exp2_pixel in float32), of the slope 9e-6. Monotone. Fitted
+// Of Phi: absolute error 1.5e-6 (2.2e-6 with exp2_pixel in float32), of the slope 9e-6. Monotone. Fitted
 // to the logit of Phi, weighted by its slope, by reweighted least squares; 1 - Phi(5.4) is 3e-8.
 template <class F>
-SPLAT_HD Curve<F> normal_cdf(F x) {
+SPLAT_HD Odds<F> normal_odds(F x) {
     const float c[] = {1.59573942f, 0.0727845726f, -1.75653241e-4f, -7.33868614e-5f, 2.85000961e-6f};
-    return logistic_polynomial(x, c, 5.4f);
+    return odds_polynomial(x, c, 5.4f);
 }
 
-// Phi as in Analytic-Splatting (Liang et al. 2024): absolute error 3.9e-4.
+// Of Phi as in Analytic-Splatting (Liang et al. 2024): absolute error 3.9e-4; 1 - F(6) is 2e-11.
 template <class F>
-SPLAT_HD Curve<F> analytic_cdf(F x) {
+SPLAT_HD Odds<F> analytic_odds(F x) {
     const float c[] = {1.6f, 0.07f};
-    return logistic_polynomial(x, c, 8.7f);
+    return odds_polynomial(x, c, 6.f);
 }
 
-// A distribution function over [middle - half, middle + half], and what its derivatives need.
+template <class F>
+SPLAT_HD Curve<F> cdf(const Odds<F>& odds) {
+    const F value = rcp_(F(1.f) + odds.e);
+    return {value, odds.rate * value * (odds.e * value)};
+}
+
+// A distribution function over [middle - half, middle + half], and what its derivatives need. One
+// division for both ends, and nothing cancels in p.
 template <class F>
 struct Window {
     F p;        // F(z1) - F(z0),  z = middle +- half
@@ -44,26 +56,10 @@ struct Window {
 };
 
 template <class F>
-SPLAT_HD Window<F> window(const Curve<F>& high, const Curve<F>& low) {
-    return {high.value - low.value, high.slope - low.slope, high.slope + low.slope};
-}
-
-// exp(-logit) of normal_cdf
-template <class F>
-SPLAT_HD F normal_odds(F x) {
-    const float c[] = {-kLog2E * 1.59573942f, -kLog2E * 0.0727845726f, kLog2E * 1.75653241e-4f,
-                       kLog2E * 7.33868614e-5f, -kLog2E * 2.85000961e-6f};
-    const F at = max_(min_(x, F(5.4f)), F(-5.4f)), s = at * at;
-    F p(c[4]);
-    for (int k = 3; k >= 0; --k) p = fma_(p, s, F(c[k]));
-    return exp2_pixel(at * p);
-}
-
-// Phi(high) - Phi(low) as normal_cdf has it, with one division and nothing that cancels.
-template <class F>
-SPLAT_HD F normal_mass(F high, F low) {
-    const F one(1.f), e1 = normal_odds(high), e0 = normal_odds(low);
-    return (e0 - e1) * rcp_((one + e0) * (one + e1));
+SPLAT_HD Window<F> window(const Odds<F>& high, const Odds<F>& low) {
+    const F one(1.f), d1 = one + high.e, d0 = one + low.e, r = rcp_(d1 * d0), v1 = d0 * r, v0 = d1 * r;
+    const F f1 = high.rate * v1 * (high.e * v1), f0 = low.rate * v0 * (low.e * v0);
+    return {(low.e - high.e) * r, f1 - f0, f1 + f0};
 }
 
 // (1 - Phi(x)) / phi(x) for x in [0, 14], relative error 1.8e-7 (5e-7 in float32); decays on. A

@@ -168,7 +168,7 @@ struct StripPixel {
 template <class F>
 SPLAT_HD StripPixel<F> strip_pixel(F a, F b, F x) {
     const F middle = fma_(a, x, b), half = F(0.5f) * a;
-    const Window<F> w = window(normal_cdf(middle + half), normal_cdf(middle - half));
+    const Window<F> w = window(normal_odds(middle + half), normal_odds(middle - half));
     return {w.p, w.slope, fma_(middle, w.slope, half * w.level)};
 }
 
