@@ -4,7 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "cpu/training.h"
+#include "training.h"
 
 namespace splat {
 

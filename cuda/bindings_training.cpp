@@ -14,7 +14,7 @@
 #include "adam_constants.h"
 #include "cpu/kernels.h"
 #include "cpu/knn.h"
-#include "cpu/training.h"
+#include "training.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;

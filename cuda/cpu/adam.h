@@ -5,7 +5,7 @@
 
 #include "pool.h"
 #include "simd.h"
-#include "training.h"
+#include "../training.h"
 
 SPLAT_BEGIN
 

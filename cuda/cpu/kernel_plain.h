@@ -12,7 +12,7 @@
 #pragma once
 
 #include "block.h"
-#include "sums.h"
+#include "../sums.h"
 
 SPLAT_BEGIN
 

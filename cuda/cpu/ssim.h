@@ -29,7 +29,7 @@
 #include "scratch.h"
 #include "simd.h"
 #include "ssim_rows.h"
-#include "training.h"
+#include "../training.h"
 
 SPLAT_BEGIN
 

@@ -8,34 +8,18 @@
 
 #include "../include/splat/geometry.h"
 #include "../include/splat/sh.h"
-#include "footprints.h"
+#include "../footprints.h"
+#include "../view.h"
 #include "kernel_strip.h"
 #include "pool.h"
 #include "simd.h"
 
 SPLAT_BEGIN
 
-template <class F>
-inline View<F> make_view(const FrameInput& in) {
-    View<F> v;
-    const float* m = in.world_to_camera;
-    for (int i = 0; i < 3; ++i)
-        for (int j = 0; j < 3; ++j) v.rotation.m[i][j] = F(m[4 * i + j]);
-    v.translation = {F(m[3]), F(m[7]), F(m[11])};
-    float p[3];
-    for (int j = 0; j < 3; ++j) p[j] = -(m[j] * m[3] + m[4 + j] * m[7] + m[8 + j] * m[11]);
-    v.position = {F(p[0]), F(p[1]), F(p[2])};
-    v.fx = F(in.fx), v.fy = F(in.fy), v.cx = F(in.cx), v.cy = F(in.cy);
-    const float w = float(in.width), h = float(in.height);
-    v.width = F(w), v.height = F(h);
-    v.u_low = F((-kFrustumMargin * w - in.cx) / in.fx);
-    v.u_high = F(((1 + kFrustumMargin) * w - in.cx) / in.fx);
-    v.v_low = F((-kFrustumMargin * h - in.cy) / in.fy);
-    v.v_high = F(((1 + kFrustumMargin) * h - in.cy) / in.fy);
-    v.near = F(in.near), v.far = F(in.far);
-    v.mip = in.filter == Filter::mip;
-    v.dilation = F(in.dilation);
-    return v;
+// t = 2 / beta of W splats and its slope in the raw shape; 1 and 0 for Gaussians.
+inline Curve<vf> gather_shape(const FrameInput& in, int64_t base, const int32_t* index) {
+    if (!in.generalised) return {vf(1.f), vf(0.f)};
+    return shape_of_raw(vf::gather(in.shape + base, index));
 }
 
 // W Gaussians chosen by index (relative to `base`), gathered into lanes.
@@ -101,7 +85,7 @@ inline int project_lanes(const FrameInput& in, const View<vf>& view, Frame& fram
     for (int l = 0; l < W; ++l) index[l] = l < lanes ? l : lanes - 1;
     const Splat3D<vf> s = gather_splats(in, first, index);
     const Projection<vf> p = project(view, s);
-    const Seen footprints = make_footprint(in, view, p, gather_shape(in, first, index).value);
+    const Seen<vf> footprints = make_footprint(in, view, p, gather_shape(in, first, index).value);
     const Footprint<vf>& f = footprints.f;
     const uint32_t seen = bits(footprints.visible) & (lanes < 32 ? (1u << lanes) - 1u : ~0u);
     const vf radius = select(mask_from_bits(seen), max_(f.extent.x, f.extent.y), vf(0.f));

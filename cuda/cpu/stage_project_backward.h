@@ -120,8 +120,10 @@ inline void backward_lanes(const Frame& frame, const FrameInput& in, const Frame
     const Row* rows[W];
     for (int l = 0; l < lanes; ++l) rows[l] = &frame.rows[base + index[l]];
     alignas(64) float footprints[7][W] = {};
-    RowSums sums;
-    add_slots<kSums>(frame, frame.sums.get(), rows, lanes, sums.sums);
+    RowSums<vf> sums;
+    alignas(64) float totals[kSums][W];
+    add_slots<kSums>(frame, frame.sums.get(), rows, lanes, totals);
+    for (int k = 0; k < kSums; ++k) sums.sums[k] = vf::load(totals[k]);
     for (int l = 0; l < lanes; ++l) {
         footprints[0][l] = rows[l]->l11, footprints[1][l] = rows[l]->l21, footprints[2][l] = rows[l]->l22;
         footprints[3][l] = rows[l]->r, footprints[4][l] = rows[l]->g, footprints[5][l] = rows[l]->b;

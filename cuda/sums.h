@@ -2,7 +2,9 @@
 // the kernel's own (for the kernels of footprint.h: as named).
 #pragma once
 
-#include "frame.h"
+#include "frame_io.h"
+
+#include "include/splat/config.h"
 
 SPLAT_BEGIN
 
