@@ -59,6 +59,33 @@ struct Counts {       // of one render, on the device; copied to the host
     uint32_t visible;
 };
 
+// Host memory that the device copies to, and the event that says it has.
+class Pinned {
+  public:
+    Pinned() = default;
+    Pinned(const Pinned&) = delete;
+    Pinned& operator=(const Pinned&) = delete;
+    ~Pinned() {
+        if (counts_) cudaFreeHost(counts_);
+        if (event_) cudaEventDestroy(event_);
+    }
+
+    void copy(const Counts* from, cudaStream_t stream) {
+        if (!counts_) check(cudaMallocHost(reinterpret_cast<void**>(&counts_), sizeof(Counts)), "pinned memory");
+        if (!event_) check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "creating a CUDA event");
+        check(cudaMemcpyAsync(counts_, from, sizeof(Counts), cudaMemcpyDeviceToHost, stream), "reading the pair count");
+        check(cudaEventRecord(event_, stream), "recording a CUDA event");
+    }
+    Counts wait() const {
+        check(cudaEventSynchronize(event_), "rendering");
+        return *counts_;
+    }
+
+  private:
+    Counts* counts_ = nullptr;
+    cudaEvent_t event_ = nullptr;
+};
+
 // A pair is a (splat, tile) that may meet; its number p is its place in splat-major order: splats front
 // to back (ties: lower id first), a splat's tiles row by row. So a splat's pairs are neighbours, and
 // what the backward pass finds for each can be added up in a fixed order.
@@ -67,9 +94,13 @@ struct Frame {
 
     Memory& memory;
     bool deterministic = true;         // gradients of pairs to slots of their own; else added up by atomics
+    bool timed = false;                // measure the stages; then every call waits for the device
+    static constexpr int kStages = 6;
+    double seconds[kStages] = {};      // of the last call: project, sort, bin, blend, blend backward, project backward
     int tiles_x = 0, tiles_y = 0;
     int64_t capacity = 0;              // pairs that the buffers below hold
     Counts counts{};                   // of the last render
+    Pinned counts_on_host;             // the same, while it is on its way
 
     Device<Row> rows;                  // [N]; only of visible splats. slot: its first pair
     Device<float> whitening;           // [N, 12], geometry only: m row by row, p (geometry.h)
