@@ -9,10 +9,12 @@
 
 #ifdef SPLAT_EMULATED
 #include "emulate/cuda.h"
-#else
+#elif defined(__CUDACC__)
 #include <cub/device/device_radix_sort.cuh>
 #include <cub/device/device_scan.cuh>
 #include <cuda_runtime.h>
+#else  // bindings, which launch nothing
+#include <cuda_runtime_api.h>
 #endif
 
 namespace splat::gpu {
@@ -31,6 +33,7 @@ constexpr unsigned kAllLanes = 0xffffffffu;
 
 inline unsigned blocks_for(int64_t n, int threads) { return unsigned((n + threads - 1) / threads); }
 
+#if defined(SPLAT_EMULATED) || defined(__CUDACC__)
 // Runs kernel(arguments...) in `blocks` blocks of `threads` threads; nothing where blocks is 0.
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, cudaStream_t stream, Arguments... arguments) {
@@ -43,5 +46,6 @@ void launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, cudaStream
     check(cudaGetLastError(), "launching a CUDA kernel");
 #endif
 }
+#endif
 
 }  // namespace splat::gpu

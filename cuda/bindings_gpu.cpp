@@ -1,0 +1,249 @@
+// The CUDA driver in Python: the submodule `cuda` of splat._native, with the names of the module itself.
+// Every array is on the device (of the emulated module: in the processor's memory), and every call takes
+// the stream it is queued on.
+#include <map>
+#include <memory>
+
+#include "bindings_frame.h"
+#include "cpu/knn.h"
+#include "gpu/stages.h"
+
+namespace splat::gpu {
+namespace {
+
+#ifdef SPLAT_EMULATED
+using OnDevice = nb::device::cpu;
+#else
+using OnDevice = nb::device::cuda;
+#endif
+using Bytes = nb::ndarray<uint8_t, nb::ndim<1>, nb::c_contig, OnDevice>;
+
+cudaStream_t stream_of(uintptr_t stream) { return reinterpret_cast<cudaStream_t>(stream); }
+
+// The device that a call works on, for as long as the call lasts.
+class OnThis {
+  public:
+    explicit OnThis(int device) {
+        check(cudaGetDevice(&before_), "asking for the CUDA device");
+        if (device != before_) check(cudaSetDevice(device), "choosing the CUDA device");
+    }
+    ~OnThis() { cudaSetDevice(before_); }
+
+  private:
+    int before_ = 0;
+};
+
+// Memory from a Python function: allocate(bytes) gives a uint8 array on the device, which is kept.
+class PyMemory : public Memory {
+  public:
+    explicit PyMemory(nb::callable allocate) : allocate_(std::move(allocate)) {}
+    ~PyMemory() override {
+        nb::gil_scoped_acquire gil;
+        kept_.clear();
+        allocate_.reset();
+    }
+
+    void* allocate(size_t bytes) override {
+        nb::gil_scoped_acquire gil;
+        nb::object array = allocate_(bytes ? bytes : 1);
+        const Bytes memory = nb::cast<Bytes>(array);
+        require(memory.size() >= bytes, "allocate() gave less memory than was asked for");
+        kept_.emplace(memory.data(), memory);
+        return memory.data();
+    }
+    void release(void* memory) override {
+        nb::gil_scoped_acquire gil;
+        kept_.erase(memory);
+    }
+
+  private:
+    nb::callable allocate_;
+    std::map<void*, Bytes> kept_;
+};
+
+struct GpuDriver {
+    using Device = OnDevice;
+    int device;
+    PyMemory memory;
+    Frame frame;
+
+    GpuDriver(nb::callable allocate, int index) : device(index), memory(std::move(allocate)), frame(memory) {}
+
+    void render(const FrameInput& in, const FrameOutput& out, bool keep, uintptr_t stream) {
+        const OnThis here(device);
+        gpu::render(frame, in, out, keep, stream_of(stream));
+    }
+    void backward(const FrameInput& in, const FrameOutput& out, const FrameGradients& g, uintptr_t stream) {
+        const OnThis here(device);
+        render_backward(frame, in, out, g, stream_of(stream));
+    }
+};
+using GpuFrame = PyFrame<GpuDriver>;
+
+template <class T>
+std::vector<T> on_host(const T* from, int64_t n) {
+    std::vector<T> to(n);
+    if (n) check(cudaMemcpy(to.data(), from, size_t(n) * sizeof(T), cudaMemcpyDeviceToHost), "reading the device");
+    return to;
+}
+
+// The splats of each tile's list, front to back, for tests.
+std::vector<std::vector<uint32_t>> tile_lists(GpuFrame& f) {
+    const std::lock_guard<std::mutex> one(f.mutex);
+    require(f.rendered, "tile_lists() before render()");
+    const OnThis here(f.driver.device);
+    const Frame& frame = f.driver.frame;
+    const auto begin = on_host(frame.tile_begin.get(), frame.tiles() + 1);
+    const auto list = on_host(frame.list(), frame.counts.pairs), splat = on_host(frame.pair_splat.get(), frame.counts.pairs);
+    std::vector<std::vector<uint32_t>> lists(frame.tiles());
+    for (int64_t t = 0; t < frame.tiles(); ++t)
+        for (uint32_t k = begin[t]; k < begin[t + 1]; ++k) lists[t].push_back(splat[list[k]]);
+    return lists;
+}
+
+int64_t bytes_of(const Frame& f) {
+    const int64_t n = f.rows.bytes() + f.whitening.bytes() + f.tile_counts.bytes() + f.first_pair.bytes() +
+                      f.depth_keys[0].bytes() + f.depth_keys[1].bytes() + f.order[0].bytes() + f.order[1].bytes();
+    return n + f.pair_splat.bytes() + f.tile_keys[0].bytes() + f.tile_keys[1].bytes() + f.lists[0].bytes() +
+           f.lists[1].bytes() + f.tile_begin.bytes() + f.bucket_begin.bytes() + f.bucket_tile.bytes() +
+           f.states.bytes() + f.ends.bytes() + f.reached.bytes() + f.sums.bytes() + f.geometry_sums.bytes() +
+           f.pose_sums.bytes() + f.device_counts.bytes() + f.scratch.bytes();
+}
+
+void bind_frame(nb::module_& m) {
+    nb::class_<GpuFrame> c(m, "Frame");
+    c.def("__init__", [](GpuFrame* self, nb::callable allocate, int device) {
+        new (self) GpuFrame(std::in_place, std::move(allocate), device);
+    }, "allocate"_a, "device"_a = 0, "allocate(bytes) gives a uint8 array [bytes] on the device.");
+    GpuFrame::bind(c);
+    c.def("tile_lists", &tile_lists)
+        .def_prop_ro("visible", [](GpuFrame& f) { return f.driver.frame.counts.visible; })
+        .def_prop_ro("intersections", [](GpuFrame& f) { return f.driver.frame.counts.pairs; })
+        .def_prop_ro("capacity", [](GpuFrame& f) { return f.driver.frame.capacity; })
+        .def_prop_ro("bytes", [](GpuFrame& f) { return bytes_of(f.driver.frame); })
+        .def_prop_ro("seconds", [](GpuFrame& f) {
+            return std::vector<double>(f.driver.frame.seconds, f.driver.frame.seconds + Frame::kStages);
+        })
+        .def_prop_rw("deterministic", [](GpuFrame& f) { return f.driver.frame.deterministic; },
+                     [](GpuFrame& f, bool on) { f.driver.frame.deterministic = on, f.ready = false; })
+        .def_prop_rw("timed", [](GpuFrame& f) { return f.driver.frame.timed; },
+                     [](GpuFrame& f, bool on) { f.driver.frame.timed = on; });
+}
+
+using Image = ConstArray<OnDevice, -1, -1, 3>;
+using ImageBytes = nb::ndarray<const uint8_t, nb::shape<-1, -1, 3>, nb::c_contig, OnDevice>;
+using Mask = nb::ndarray<const bool, nb::ndim<2>, nb::c_contig, OnDevice>;
+using Rows = nb::ndarray<float, nb::ndim<2>, nb::c_contig, OnDevice>;
+using Flat = Array<OnDevice, -1>;
+using HostFlat = ConstArray<nb::device::cpu, -1>;
+
+// What the trainer needs beside the rasteriser, and the memory that it works in. One call at a time.
+struct Work {
+    int device;
+    PyMemory memory;
+    std::mutex mutex;
+
+    Work(nb::callable allocate, int index) : device(index), memory(std::move(allocate)) {}
+
+    template <class Call>
+    void run(Call call) {
+        nb::gil_scoped_release release;
+        const std::lock_guard<std::mutex> one(mutex);
+        const OnThis here(device);
+        call();
+    }
+};
+
+void set_target(SsimInput& in, const Image& target) { in.target = target.data(); }
+void set_target(SsimInput& in, const ImageBytes& target) { in.target_bytes = target.data(); }
+
+template <class Target>
+void loss(Work& work, uintptr_t stream, Image image, Target target, std::optional<Mask> mask, float ssim_weight,
+          std::optional<Array<OnDevice, -1, -1, 3>> grad_out, Array<OnDevice, 3> values_out) {
+    const auto fits = [&](const auto& a) { return a.shape(0) == image.shape(0) && a.shape(1) == image.shape(1); };
+    require(image.size() > 0, "image has no pixels");
+    require(fits(target) && (!mask || fits(*mask)) && (!grad_out || fits(*grad_out)),
+            "image, target, mask and grad_out must have the same height and width");
+    require(ssim_weight >= 0.f && ssim_weight <= 1.f, "ssim_weight must lie in 0 to 1");
+    SsimInput in{};
+    in.image = image.data();
+    set_target(in, target);
+    in.mask = mask ? reinterpret_cast<const uint8_t*>(mask->data()) : nullptr;
+    in.height = int64_t(image.shape(0)), in.width = int64_t(image.shape(1));
+    in.ssim_weight = ssim_weight;
+    in.gradient = data_or_null(grad_out);
+    work.run([&] { l1_ssim(work.memory, in, values_out.data(), stream_of(stream)); });
+}
+
+template <class A>
+void adam_step(Work& work, uintptr_t stream, const A& param, const A& grad, const A& exp_avg, const A& exp_avg_sq,
+               const float* rates, size_t columns, const AdamConstants& constants, bool zero_grad) {
+    const auto fits = [&](const A& a) { return a.size() == param.size() && a.shape(0) == param.shape(0); };
+    require(fits(grad) && fits(exp_avg) && fits(exp_avg_sq), "param, grad and the moments must have one shape");
+    const AdamTensor tensor{param.data(), grad.data(), exp_avg.data(), exp_avg_sq.data(), int64_t(param.shape(0)),
+                            int64_t(columns), rates, zero_grad};
+    work.run([&] { adam(tensor, constants, stream_of(stream)); });
+}
+
+void adam_flat(Work& work, uintptr_t stream, Flat param, Flat grad, Flat exp_avg, Flat exp_avg_sq, float lr,
+               double beta1, double beta2, double eps, int64_t step, bool zero_grad) {
+    adam_step(work, stream, param, grad, exp_avg, exp_avg_sq, &lr, 1, adam_constants(beta1, beta2, eps, step),
+              zero_grad);
+}
+
+void adam_rows(Work& work, uintptr_t stream, Rows param, Rows grad, Rows exp_avg, Rows exp_avg_sq, HostFlat lrs,
+               double beta1, double beta2, double eps, int64_t step, bool zero_grad) {
+    const size_t columns = param.shape(1);
+    require(lrs.shape(0) == columns && columns > 0 && columns <= size_t(kAdamColumns),
+            "one rate per column, 1 to 1024 columns");
+    adam_step(work, stream, param, grad, exp_avg, exp_avg_sq, lrs.data(), columns,
+              adam_constants(beta1, beta2, eps, step), zero_grad);
+}
+
+void spacing(Work& work, uintptr_t stream, ConstArray<OnDevice, -1, 3> points, int k, Flat out) {
+    require(out.shape(0) == points.shape(0), "out must have one number per point");
+    require(k >= 1 && k <= kMaxNeighbours, "k must lie in 1 to 64");
+    work.run([&] {
+        knn_mean_squared(work.memory, points.data(), int64_t(points.shape(0)), k, out.data(), stream_of(stream));
+    });
+}
+
+void bind_work(nb::module_& m) {
+    const char* about =
+        "(1 - w) L1 + w (1 - SSIM) of [H, W, 3] images; writes its gradient (or None) and values_out [3] = loss, L1, "
+        "SSIM. The target is float32, or uint8 as 0 to 255.";
+    nb::class_<Work> c(m, "Work", "Loss, optimiser and point spacing on a device.");
+    c.def("__init__", [](Work* self, nb::callable allocate, int device) {
+         new (self) Work(std::move(allocate), device);
+     }, "allocate"_a, "device"_a = 0)
+        .def("l1_ssim", &loss<Image>, "stream"_a, "image"_a.noconvert(), "target"_a.noconvert(),
+             "mask"_a.noconvert().none(), "ssim_weight"_a, "grad_out"_a.noconvert().none(), "values_out"_a.noconvert(),
+             about)
+        .def("l1_ssim", &loss<ImageBytes>, "stream"_a, "image"_a.noconvert(), "target"_a.noconvert(),
+             "mask"_a.noconvert().none(), "ssim_weight"_a, "grad_out"_a.noconvert().none(), "values_out"_a.noconvert(),
+             about)
+        .def("adam", &adam_flat, "stream"_a, "param"_a.noconvert(), "grad"_a.noconvert(), "exp_avg"_a.noconvert(),
+             "exp_avg_sq"_a.noconvert(), "lr"_a, "beta1"_a, "beta2"_a, "eps"_a, "step"_a, "zero_grad"_a = false)
+        .def("adam_rows", &adam_rows, "stream"_a, "param"_a.noconvert(), "grad"_a.noconvert(),
+             "exp_avg"_a.noconvert(), "exp_avg_sq"_a.noconvert(), "lrs"_a.noconvert(), "beta1"_a, "beta2"_a, "eps"_a,
+             "step"_a, "zero_grad"_a = false)
+        .def("knn_mean_squared", &spacing, "stream"_a, "points"_a.noconvert(), "k"_a, "out"_a.noconvert());
+}
+
+}  // namespace
+}  // namespace splat::gpu
+
+void bind_gpu(nanobind::module_& parent) {
+    using namespace splat;
+    nb::module_ m = parent.def_submodule("cuda", "The CUDA driver: the names of the module itself, on a device.");
+    PyShStep<gpu::OnDevice>::bind(m);
+    gpu::bind_frame(m);
+    gpu::bind_work(m);
+}
+
+#ifdef SPLAT_EMULATED
+NB_MODULE(_emulated, m) {
+    nanobind::set_leak_warnings(false);
+    bind_gpu(m);
+}
+#endif
