@@ -13,6 +13,9 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SAMPLE := datasets/sample/images
 PRESET ?= preview
 
+# Compiles the core for this machine's GPUs only; without one, for one architecture.
+export SPLAT_CUDA_ARCHS ?= native
+
 NATIVE_SOURCES := $(shell find cuda -type f -not -name '*.md')
 
 .PHONY: help fit sample test test-slow lint types clean

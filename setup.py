@@ -2,6 +2,9 @@
 
 The build folder ``build/native-<tag>`` is kept, so a second build compiles only what changed.
 ``SPLAT_CUDA=0|1|auto`` leaves CUDA out, demands it, or (the default) takes it if nvcc is there.
+``SPLAT_CUDA_ARCHS`` says for which GPUs: compute capabilities without their dot ("80;90"), "native" for
+those in this machine, or nothing for all that the module is released for; ``CUDAARCHS`` is CMake's own word
+and goes before it.
 """
 
 from __future__ import annotations
@@ -19,6 +22,10 @@ from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).parent.resolve()
 CUDA_CHOICES = {"0": "OFF", "off": "OFF", "1": "ON", "on": "ON", "auto": "AUTO", "": "AUTO"}
+ARCHITECTURES = ("75", "80", "86", "89", "90", "100", "120")
+"""Turing, Ampere (data centre, desktop), Ada, Hopper, Blackwell (data centre, desktop); later ones run the
+PTX of the last."""
+ONE_ARCHITECTURE = "80"
 
 
 def cuda_choice() -> str:
@@ -27,6 +34,59 @@ def cuda_choice() -> str:
     if found.lower() not in CUDA_CHOICES:
         raise SystemExit(f"SPLAT_CUDA is {found!r}. Expected 0, 1 or auto.")
     return CUDA_CHOICES[found.lower()]
+
+
+def words_of(command: list[str]) -> list[str]:
+    """What a program prints, in words; none where it is missing or fails."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    except (OSError, subprocess.CalledProcessError):
+        return []
+
+
+def find_nvcc() -> str | None:
+    """The CUDA compiler that CMake would take."""
+    usual = "/usr/local/cuda/bin/nvcc"
+    return shutil.which(os.environ.get("CUDACXX") or "nvcc") or shutil.which(usual)
+
+
+def known_architectures(nvcc: str) -> list[str]:
+    """Those of ``ARCHITECTURES`` that this nvcc compiles for; says which it does not."""
+    printed = words_of([nvcc, "--list-gpu-arch"])
+    known = [one for one in ARCHITECTURES if not printed or f"compute_{one}" in printed]
+    dropped = [one for one in ARCHITECTURES if one not in known]
+    if dropped:
+        print(f"-- {nvcc} does not know the architectures {', '.join(dropped)}: left out", flush=True)
+    return known or [ONE_ARCHITECTURE]
+
+
+def architectures(nvcc: str) -> str:
+    """CMake's list of CUDA architectures: machine code for each, and PTX for what comes after the last."""
+    if given := os.environ.get("CUDAARCHS"):
+        return given
+    asked = os.environ.get("SPLAT_CUDA_ARCHS", "")
+    if asked == "native":
+        found = words_of(["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"])
+        wanted = sorted({one.replace(".", "") for one in found if one.replace(".", "").isdigit()}, key=int)
+        if not wanted:
+            print(f"-- no CUDA device in this machine: compiling for {ONE_ARCHITECTURE}", flush=True)
+    else:
+        wanted = asked.replace(",", ";").split(";") if asked else known_architectures(nvcc)
+        if not all(one.isalnum() for one in wanted):
+            raise SystemExit(f"SPLAT_CUDA_ARCHS is {asked!r}. Expected native, or numbers as in 80;90.")
+    *others, last = wanted or [ONE_ARCHITECTURE]
+    return ";".join([*(f"{one}-real" for one in others), last])
+
+
+def cuda_options(cuda: str) -> list[str]:
+    """CMake's options for the CUDA part."""
+    nvcc = None if cuda == "OFF" else find_nvcc()
+    if nvcc is None:
+        return []
+    wanted = architectures(nvcc)
+    # Ninja compiles the files side by side; where cores are left, nvcc takes architectures side by side.
+    threads = max(1, min(wanted.count(";") + 1, (os.cpu_count() or 1) // 8))
+    return [f"-DCMAKE_CUDA_ARCHITECTURES={wanted}", f"-DSPLAT_NVCC_THREADS={threads}"]
 
 
 def build_folder(cuda: str) -> Path:
@@ -57,7 +117,7 @@ def configure_command(build: Path, output: Path, cuda: str, version: str) -> lis
         f"-DPython_EXECUTABLE={sys.executable}",
         f"-Dnanobind_DIR={nanobind_folder(build) / 'cmake'}",
         f"-DSPLAT_CUDA={cuda}",
-        f"-DCMAKE_CUDA_ARCHITECTURES={os.environ.get('CUDAARCHS', '80')}",
+        *cuda_options(cuda),
         f"-DSPLAT_OUTPUT_DIR={output}",
         f"-DSPLAT_VERSION={version}",
     ]  # fmt: skip
@@ -110,4 +170,5 @@ class CMakeBuild(build_ext):
         os.replace(temporary, target)
 
 
-setup(ext_modules=[Extension("splat._native", sources=[])], cmdclass={"build_ext": CMakeBuild})
+if __name__ == "__main__":
+    setup(ext_modules=[Extension("splat._native", sources=[])], cmdclass={"build_ext": CMakeBuild})
