@@ -99,6 +99,11 @@ class Gaussians:
         changes: dict[str, Any] = {name: value.detach() for name, value in self.parameters().items()}
         return replace(self, **changes)
 
+    def to(self, device: torch.device | str) -> Gaussians:
+        """The same scene on ``device``; tensors that are there already are not copied."""
+        changes: dict[str, Any] = {name: value.to(device) for name, value in self.parameters().items()}
+        return replace(self, **changes)
+
     def scaled(self, scale: float, translation: Tensor) -> Gaussians:
         """The scene under x -> scale * x + translation (no rotation, so SH are unchanged).
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MODEL = ("gaussians", "cameras", "sh", "morton", "native_core")
+MODEL = ("gaussians", "cameras", "sh", "morton", "native_core", "device_core", "devices")
 LAYERS = (
     ("_native",),
     ("errors",),
