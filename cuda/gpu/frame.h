@@ -113,9 +113,9 @@ struct Frame {
     Device<uint32_t> tile_begin;       // [tiles + 1] into lists[0]
     Device<uint32_t> bucket_begin;     // [tiles + 1] buckets of kBucket entries: ceil(entries / kBucket) a tile
     Device<uint32_t> bucket_tile;      // [buckets] tile of a bucket
-    Device<float> states;              // [buckets, values, kTilePixels] where a bucket begins (blend.cu)
-    Device<float> ends;                // [tiles, kTilePixels] what the forward pass leaves per pixel (blend.cu)
-    Device<uint32_t> reached;          // [tiles] entries of a tile's list that the forward pass looked at
+    Device<float> states;              // where buckets begin, but each tile's first (blend.h)
+    Device<uint32_t> ends;             // [tiles, kTilePixels] entries up to the last that counted (blend.h)
+    Device<uint32_t> reached;          // [tiles] entries of a tile's list up to the last that counted
     Device<float> sums;                // [capacity, kSums] (deterministic) or [N, kSums]
     Device<float> geometry_sums;       // the same with kGeometrySums; geometry only
     Device<float> pose_sums;           // [blocks, 16]

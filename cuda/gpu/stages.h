@@ -16,6 +16,8 @@ void stage_bin(Frame&, const FrameInput&, cudaStream_t);
 
 // blend.cu: the images; states, ends, reached if `keep`
 void stage_blend(Frame&, const FrameInput&, const FrameOutput&, bool keep, cudaStream_t);
+// Evaluations of a splat at a pixel that counted in the last render, for benchmarks; waits for the device.
+int64_t count_useful(Frame&, const FrameInput&, cudaStream_t);
 
 // blend_backward.cu: sums, geometry_sums (every pair below counts.pairs, or every splat)
 void stage_blend_backward(Frame&, const FrameInput&, const FrameOutput&, const FrameGradients&, cudaStream_t);
