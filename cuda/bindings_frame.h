@@ -172,7 +172,7 @@ class PyFrame {
                               data_or_null(normals), radii.data()};
         nb::gil_scoped_release release;
         const std::lock_guard<std::mutex> one(mutex);
-        ready = false;  // a render that throws leaves nothing to go back from
+        ready = rendered = false;  // a render that throws leaves nothing to go back from
         driver.render(in, out, keep, stream);
         input = in;
         ready = keep;

@@ -211,7 +211,7 @@ void spacing(Work& work, uintptr_t stream, ConstArray<OnDevice, -1, 3> points, i
 void bind_work(nb::module_& m) {
     const char* about =
         "(1 - w) L1 + w (1 - SSIM) of [H, W, 3] images; writes its gradient (or None) and values_out [3] = loss, L1, "
-        "SSIM. The target is float32, or uint8 as 0 to 255.";
+        "SSIM. The target is float32; of l1_ssim_bytes uint8, 0 to 255.";
     nb::class_<Work> c(m, "Work", "Loss, optimiser and point spacing on a device.");
     c.def("__init__", [](Work* self, nb::callable allocate, int device) {
          new (self) Work(std::move(allocate), device);
@@ -219,7 +219,7 @@ void bind_work(nb::module_& m) {
         .def("l1_ssim", &loss<Image>, "stream"_a, "image"_a.noconvert(), "target"_a.noconvert(),
              "mask"_a.noconvert().none(), "ssim_weight"_a, "grad_out"_a.noconvert().none(), "values_out"_a.noconvert(),
              about)
-        .def("l1_ssim", &loss<ImageBytes>, "stream"_a, "image"_a.noconvert(), "target"_a.noconvert(),
+        .def("l1_ssim_bytes", &loss<ImageBytes>, "stream"_a, "image"_a.noconvert(), "target"_a.noconvert(),
              "mask"_a.noconvert().none(), "ssim_weight"_a, "grad_out"_a.noconvert().none(), "values_out"_a.noconvert(),
              about)
         .def("adam", &adam_flat, "stream"_a, "param"_a.noconvert(), "grad"_a.noconvert(), "exp_avg"_a.noconvert(),

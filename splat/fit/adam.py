@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from splat.device_core import core_for
 from splat.errors import SplatError
-from splat.native_core import as_array
 
 BETA1 = 0.9
 BETA2 = 0.999
@@ -83,9 +83,6 @@ class Adam:
 
     def step(self, grads: Mapping[str, Tensor | None]) -> None:
         """One step for each tensor that has a gradient; the others, and their moments, stay as they are."""
-        from splat import native_core
-
-        native = native_core.load()
         for name, grad in grads.items():
             if grad is None:
                 continue
@@ -97,26 +94,18 @@ class Adam:
                 )
             state.step += 1
             tensors = (value, grad.detach().contiguous(), state.exp_avg, state.exp_avg_sq)
-            constants = (*self.betas, self.eps, state.step)
-            if name == "sh":
-                rows = [as_array(tensor.flatten(1)) for tensor in tensors]
-                native.adam_rows(*rows, as_array(self.column_rates(value.shape[1])), *constants)
-            else:
-                flat = [as_array(tensor.view(-1)) for tensor in tensors]
-                native.adam(*flat, float(self.rates[name]), *constants)
+            rates = self.column_rates(value.shape[1]) if name == "sh" else float(self.rates[name])
+            core_for(value.device).adam(tensors, rates, (*self.betas, self.eps, state.step))
 
     def sh_step(self) -> Any:
         """The next step on "sh", for a backward pass that takes it itself (native core).
 
         Call ``sh_stepped`` once it was taken.
         """
-        from splat import native_core
-
         value, state = self.parameters["sh"].detach(), self.moments["sh"]
         rates = self.column_rates(value.shape[1]).tolist()
         constants = (*self.betas, self.eps, state.step + 1)
-        arrays = map(as_array, (value, state.exp_avg, state.exp_avg_sq))
-        return native_core.load().ShStep(*arrays, rates, *constants)
+        return core_for(value.device).sh_step((value, state.exp_avg, state.exp_avg_sq), rates, constants)
 
     def sh_stepped(self) -> None:
         """The step that ``sh_step`` gave was taken."""

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from splat.device_core import core_for
 from splat.fit.adam import Adam, adam_reference
 from splat.fit.frequency import FrequencyLoss
 from splat.fit.losses import Loss, PhotometricLoss, photometric_loss, ssim
@@ -29,7 +30,7 @@ class PlainAdam(Adam):
             value = self.parameters[name].detach()
             rates: float | Tensor = float(self.rates[name]) if name != "sh" else 0.0
             if name == "sh":
-                rates = self.column_rates(value.shape[1]).view(1, -1, 3)
+                rates = self.column_rates(value.shape[1]).view(1, -1, 3).to(value.device)
             adam_reference(value, grad, self.moments[name], rates, self.betas, self.eps)
 
 
@@ -59,9 +60,11 @@ class Engine:
 
     Attributes:
         name: also the rasteriser's backend.
+        device: where scene, photos and gradients lie; cameras stay on the processor.
     """
 
     name: EngineName
+    device: torch.device = torch.device("cpu")
 
     def adam(self, parameters: Mapping[str, Tensor], rates: Mapping[str, float]) -> Adam:
         """The optimiser over ``parameters``."""
@@ -75,19 +78,13 @@ class Engine:
     def ssim(self, image: Tensor, target: Tensor, mask: Tensor | None) -> float:
         """Mean SSIM of two [H, W, 3] images."""
         if self.name == "native" and mask is None:
-            from splat import native_core
-
-            return float(native_core.load().ssim(image.contiguous(), target.contiguous()))
+            return core_for(image.device).ssim(image.contiguous(), target.contiguous())
         return float(ssim(image, target, mask))
 
     def mean_squared_spacing(self, points: Tensor, neighbours: int = 3) -> Tensor:
         """[N] mean squared distance of each of [N, 3] points to its nearest others, exact."""
         if self.name == "native":
-            from splat import native_core
-
-            out = torch.empty(points.shape[0])
-            native_core.load().knn_mean_squared(points.float().contiguous(), neighbours, out)
-            return out
+            return core_for(points.device).spacing(points.float().contiguous(), neighbours)
         rows = partial(_plain_spacing, points, neighbours)
         return torch.cat([rows(start) for start in range(0, points.shape[0], 1024)])
 
@@ -106,11 +103,12 @@ class Engine:
             torch.set_num_threads(threads)
 
 
-def choose_engine() -> Engine:
-    """The native core where it is built, else plain PyTorch."""
+def choose_engine(device: torch.device | None = None) -> Engine:
+    """The native core where it is built, else plain PyTorch; on ``device``, by default the processor."""
     from splat import native_core
 
-    return Engine("native" if native_core.available() else "reference")
+    name: EngineName = "native" if native_core.available() else "reference"
+    return Engine(name, device or torch.device("cpu"))
 
 
 def _plain_spacing(points: Tensor, neighbours: int, start: int) -> Tensor:

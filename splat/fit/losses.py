@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from splat.device_core import core_for
 from splat.errors import SplatError
 
 SSIM_WINDOW = 11
@@ -89,22 +90,21 @@ class L1Ssim(torch.autograd.Function):
                 f"the native loss got {image.dtype}, {target.dtype}",
                 expected="torch.float32; the photo may be torch.uint8",
             )
-        from splat import native_core
-
-        gradient = torch.empty(image.shape, dtype=torch.float32)
-        kept = None if mask is None else mask.contiguous()
+        core = core_for(image.device)
         render, photo = image.detach().contiguous(), target.detach().contiguous()
-        arrays = [native_core.as_array(tensor) for tensor in (render, photo, kept)]
-        loss, _, _ = native_core.load().l1_ssim(*arrays, float(ssim_weight), native_core.as_array(gradient))
+        gradient = torch.empty_like(render)
+        kept = None if mask is None else mask.contiguous()
+        values = core.loss(render, photo, kept, float(ssim_weight), gradient)
         ctx.save_for_backward(gradient)
-        return torch.tensor(loss, dtype=torch.float32)
+        return values[0]
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         """The stored gradient, scaled only if the loss itself was."""
         (gradient,) = ctx.saved_tensors
-        scale = float(grad_output)
-        return (gradient if scale == 1.0 else gradient * scale), None, None, None
+        if grad_output.device.type == "cpu" and float(grad_output) == 1.0:
+            return gradient, None, None, None
+        return gradient * grad_output, None, None, None
 
 
 def photometric_loss(

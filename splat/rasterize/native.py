@@ -1,4 +1,4 @@
-"""The compiled rasteriser behind autograd. Float32 on the CPU.
+"""The compiled rasteriser behind autograd. Float32, on the CPU or on a CUDA device.
 
 The core writes into buffers that this module allocates; a ``Frame`` keeps what the backward pass
 needs (footprints, tile lists) and is reused, so that a training loop allocates almost nothing.
@@ -9,30 +9,28 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from splat import native_core
 from splat.cameras import Camera
+from splat.device_core import Core, core_for
 from splat.errors import SplatError
 from splat.gaussians import PARAMETERS, Gaussians
-from splat.native_core import as_array
 from splat.rasterize.gradient_target import GradientTarget
 from splat.rasterize.rendered import Rendered
 from splat.rasterize.settings import DILATION, RenderSettings
 from splat.rasterize.subpixels import pooled
 
-idle_frames: list[Any] = []
-"""Frames nobody uses; the last one is the last to have been used (benchmarks read its timings)."""
-
 
 class _Lease:
-    """A ``Frame`` for the time between a render and its backward."""
+    """A core's ``Frame`` for the time between a render and its backward."""
 
-    def __init__(self) -> None:
-        self.frame = idle_frames.pop() if idle_frames else native_core.load().Frame()
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.frame = core.frame()
 
     def __del__(self) -> None:
-        idle_frames.append(self.frame)
+        self.core.free(self.frame)
 
 
 class _View:
@@ -77,25 +75,29 @@ class _Rasterize(torch.autograd.Function):
         screen: Tensor | None,
         view: _View,
         target: GradientTarget | None,
+        core: Core,
     ) -> tuple[Tensor | None, ...]:
-        lease = _Lease()
+        lease = _Lease(core)
         given = (means, quats, log_scales, logit_opacities, sh, shape)
         scene = [None if t is None else t.detach().contiguous() for t in given]
-        color = torch.empty(*view.size, 3)
-        alpha = torch.empty(view.size)
-        radii = torch.empty(means.shape[0])
-        depth_sum = torch.empty(view.size) if view.geometry else None
-        median = torch.empty(view.size) if view.geometry else None
-        normals = torch.empty(*view.size, 3) if view.geometry else None
+        device = core.device
+        color = torch.empty(*view.size, 3, device=device)
+        alpha = torch.empty(view.size, device=device)
+        radii = torch.empty(means.shape[0], device=device)
+        depth_sum = torch.empty(view.size, device=device) if view.geometry else None
+        median = torch.empty(view.size, device=device) if view.geometry else None
+        normals = torch.empty(*view.size, 3, device=device) if view.geometry else None
         outputs = {"color": color, "alpha": alpha, "radii": radii, "depth_sum": depth_sum}
         outputs |= {"median_depth": median, "normals": normals}
         lease.frame.render(
-            *map(as_array, scene),
-            as_array(world_to_camera.detach().float().contiguous()),
+            *map(core.array, scene),
+            world_to_camera.detach().float().cpu().contiguous().numpy(),
             **view.arguments,
-            **{name: as_array(image) for name, image in outputs.items()},
+            **{name: core.array(image) for name, image in outputs.items()},
+            keep=any(ctx.needs_input_grad),
+            stream=core.stream(),
         )
-        ctx.lease, ctx.target = lease, target
+        ctx.lease, ctx.target, ctx.pose_device = lease, target, world_to_camera.device
         ctx.save_for_backward(*scene, color, alpha, depth_sum, normals)
         ctx.mark_non_differentiable(radii)
         ctx.set_materialize_grads(False)
@@ -113,20 +115,21 @@ class _Rasterize(torch.autograd.Function):
         v_normals: Tensor | None = None,
     ) -> tuple[Tensor | None, ...]:
         *scene, color, alpha, depth_sum, normals = ctx.saved_tensors
+        core = ctx.lease.core
         gradients, sh_step = _gradient_buffers(scene, ctx.target)
-        screen = torch.empty(scene[0].shape[0], 4)
-        pose = torch.empty(3, 4) if ctx.needs_input_grad[6] else None
+        screen = torch.empty(scene[0].shape[0], 4, device=core.device)
+        pose = torch.empty(3, 4, device=core.device) if ctx.needs_input_grad[6] else None
         incoming = (v_color, v_alpha, v_depth_sum, v_median, v_normals)
         tensors = (
             *scene, color, alpha, depth_sum, normals,
             *(None if v is None else v.contiguous() for v in incoming),
             *gradients, screen, pose,
         )  # fmt: skip
-        ctx.lease.frame.backward(*map(as_array, tensors), sh_step)
+        ctx.lease.frame.backward(*map(core.array, tensors), sh_step, core.stream())
         if ctx.target is not None:
             gradients = [None] * len(gradients)
-        full_pose = None if pose is None else torch.cat([pose, torch.zeros(1, 4)])
-        return (*gradients, full_pose, screen if ctx.needs_input_grad[7] else None, None, None)
+        full_pose = None if pose is None else F.pad(pose.to(ctx.pose_device), (0, 0, 0, 1))
+        return (*gradients, full_pose, screen if ctx.needs_input_grad[7] else None, None, None, None)
 
 
 def _gradient_buffers(
@@ -139,11 +142,12 @@ def _gradient_buffers(
 
 
 def _check(gaussians: Gaussians) -> None:
+    device = gaussians.means.device
     for name, tensor in gaussians.parameters().items():
-        if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
+        if tensor.dtype != torch.float32 or tensor.device != device:
             raise SplatError(
                 f"gaussians.{name} is {tensor.dtype} on {tensor.device}",
-                expected="float32 on the CPU for the native backend",
+                expected=f"float32 on {device}, where gaussians.means is, for the native backend",
                 advice='convert it, or use backend="reference"',
             )
 
@@ -154,22 +158,23 @@ def rasterize_native(
     """Render with the compiled core; see ``splat.rasterize.rasterize``.
 
     Raises:
-        SplatError: the core is not built, or a tensor is not float32 on the CPU.
+        SplatError: the core is not built, or not for this device, or a tensor is not float32 on it.
     """
     _check(gaussians)
+    core = core_for(gaussians.means.device)
     scene = [getattr(gaussians, name) for name in PARAMETERS]
     shape = gaussians.shape if gaussians.kernel == "gef" else None
     pose = camera.world_to_camera
     inputs = (*scene, pose) if shape is None else (*scene, shape, pose)
     wanted = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
-    screen = torch.zeros(len(gaussians), 4, requires_grad=True) if wanted else None
+    screen = torch.zeros(len(gaussians), 4, device=core.device, requires_grad=True) if wanted else None
     side = settings.subpixel
     # A move by one pixel is one by ``side`` samples.
     probe = screen if screen is None or side == 1 else side * screen
     samples = camera if side == 1 else camera.resized(side * camera.width, side * camera.height)
     view = _View(samples, settings, gaussians.sh.shape[1])
     color, alpha, radii, depth_sum, median, normals = _Rasterize.apply(
-        *scene, shape, pose, probe, view, target
+        *scene, shape, pose, probe, view, target, core
     )
     depth = None
     if depth_sum is not None:

@@ -1,0 +1,256 @@
+"""The compiled core on a device: one face for the processor's driver and the CUDA driver.
+
+What differs between them is how arrays are handed over (numpy views; DLPack capsules), where work space
+comes from (torch's allocator, on a device), and which stream a call is queued on (torch's current one).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.dlpack import to_dlpack
+
+from splat import native_core
+from splat.errors import SplatError
+
+StepConstants = tuple[float, float, float, int]
+"""Adam's beta1, beta2, eps and the number of the step, from 1."""
+
+
+class Core(Protocol):
+    """The native operations on one device. Tensors are contiguous and on that device."""
+
+    device: torch.device
+
+    def frame(self) -> Any:
+        """A frame for a render and its backward; reused from earlier ones."""
+        ...
+
+    def free(self, frame: Any) -> None:
+        """Nobody uses ``frame`` any more."""
+        ...
+
+    def array(self, tensor: Tensor | None) -> Any:
+        """A tensor as the core takes it; None stays. For one call only."""
+        ...
+
+    def stream(self) -> int:
+        """The stream that calls are queued on."""
+        ...
+
+    def loss(
+        self, image: Tensor, target: Tensor, mask: Tensor | None, ssim_weight: float, gradient: Tensor
+    ) -> Tensor:
+        """[3] loss, L1 and SSIM of [H, W, 3] images, float32 (target: or uint8); fills ``gradient``."""
+        ...
+
+    def ssim(self, image: Tensor, target: Tensor) -> float:
+        """Mean SSIM of two [H, W, 3] float32 images."""
+        ...
+
+    def adam(
+        self,
+        tensors: tuple[Tensor, Tensor, Tensor, Tensor],
+        rates: float | Tensor,
+        constants: StepConstants,
+    ) -> None:
+        """One Adam step in place on (parameter, gradient, moments) of one shape.
+
+        Args:
+            tensors: as said.
+            rates: learning rate, or [M] rates of the columns of [N, M] tensors (on the processor).
+            constants: as said.
+        """
+        ...
+
+    def sh_step(
+        self, tensors: tuple[Tensor, Tensor, Tensor], rates: list[float], constants: StepConstants
+    ) -> Any:
+        """Adam's step on (sh, its moments) for a backward pass that takes it itself."""
+        ...
+
+    def spacing(self, points: Tensor, neighbours: int) -> Tensor:
+        """[N] mean squared distance of each of [N, 3] points to its nearest others, exact."""
+        ...
+
+
+class CpuCore:
+    """The processor's driver."""
+
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        self.native = native_core.load()
+        self.idle: list[Any] = []
+
+    def frame(self) -> Any:
+        """As ``Core.frame``."""
+        return self.idle.pop() if self.idle else self.native.Frame()
+
+    def free(self, frame: Any) -> None:
+        """As ``Core.free``."""
+        self.idle.append(frame)
+
+    def array(self, tensor: Tensor | None) -> Any:
+        """A numpy view."""
+        return native_core.as_array(tensor)
+
+    def stream(self) -> int:
+        """0: there are none."""
+        return 0
+
+    def loss(
+        self, image: Tensor, target: Tensor, mask: Tensor | None, ssim_weight: float, gradient: Tensor
+    ) -> Tensor:
+        """As ``Core.loss``."""
+        arrays = map(self.array, (image, target, mask))
+        return torch.tensor(self.native.l1_ssim(*arrays, ssim_weight, self.array(gradient)))
+
+    def ssim(self, image: Tensor, target: Tensor) -> float:
+        """As ``Core.ssim``."""
+        return float(self.native.ssim(self.array(image), self.array(target)))
+
+    def adam(
+        self,
+        tensors: tuple[Tensor, Tensor, Tensor, Tensor],
+        rates: float | Tensor,
+        constants: StepConstants,
+    ) -> None:
+        """As ``Core.adam``."""
+        if isinstance(rates, Tensor):
+            self.native.adam_rows(*(self.array(t.flatten(1)) for t in tensors), self.array(rates), *constants)
+        else:
+            self.native.adam(*(self.array(t.view(-1)) for t in tensors), rates, *constants)
+
+    def sh_step(
+        self, tensors: tuple[Tensor, Tensor, Tensor], rates: list[float], constants: StepConstants
+    ) -> Any:
+        """As ``Core.sh_step``."""
+        return self.native.ShStep(*map(self.array, tensors), rates, *constants)
+
+    def spacing(self, points: Tensor, neighbours: int) -> Tensor:
+        """As ``Core.spacing``."""
+        out = torch.empty(points.shape[0])
+        self.native.knn_mean_squared(self.array(points), neighbours, self.array(out))
+        return out
+
+
+class CudaCore:
+    """The CUDA driver on one device.
+
+    Args:
+        device: a CUDA device (with the emulated driver, the processor).
+        driver: ``splat._native.cuda``, or a module like it.
+        deterministic: gradients are added up in a fixed order: same input, same bits. Else by atomics,
+            which takes less memory.
+    """
+
+    def __init__(self, device: torch.device, driver: Any, deterministic: bool = True) -> None:
+        self.device, self.driver, self.deterministic = device, driver, deterministic
+        self.idle: list[Any] = []
+        self.work = driver.Work(self._allocate, device.index or 0)
+
+    def frame(self) -> Any:
+        """As ``Core.frame``."""
+        frame = self.idle.pop() if self.idle else self.driver.Frame(self._allocate, self.device.index or 0)
+        frame.deterministic = self.deterministic
+        return frame
+
+    def free(self, frame: Any) -> None:
+        """As ``Core.free``."""
+        self.idle.append(frame)
+
+    def array(self, tensor: Tensor | None) -> Any:
+        """A DLPack capsule: an eighth of the time that handing over the tensor itself takes."""
+        return None if tensor is None else to_dlpack(tensor.detach())
+
+    def stream(self) -> int:
+        """Torch's current stream."""
+        return 0 if self.device.type == "cpu" else torch.cuda.current_stream(self.device).cuda_stream
+
+    def loss(
+        self, image: Tensor, target: Tensor, mask: Tensor | None, ssim_weight: float, gradient: Tensor
+    ) -> Tensor:
+        """As ``Core.loss``; nothing waits for the device."""
+        return self._values(image, target, mask, ssim_weight, gradient)
+
+    def ssim(self, image: Tensor, target: Tensor) -> float:
+        """As ``Core.ssim``; waits for the device."""
+        return float(self._values(image, target, None, 1.0, None)[2])
+
+    def adam(
+        self,
+        tensors: tuple[Tensor, Tensor, Tensor, Tensor],
+        rates: float | Tensor,
+        constants: StepConstants,
+    ) -> None:
+        """As ``Core.adam``."""
+        if isinstance(rates, Tensor):
+            arrays = [self.array(t.flatten(1)) for t in tensors]
+            self.work.adam_rows(self.stream(), *arrays, native_core.as_array(rates), *constants)
+        else:
+            self.work.adam(self.stream(), *(self.array(t.view(-1)) for t in tensors), rates, *constants)
+
+    def sh_step(
+        self, tensors: tuple[Tensor, Tensor, Tensor], rates: list[float], constants: StepConstants
+    ) -> Any:
+        """As ``Core.sh_step``."""
+        return self.driver.ShStep(*map(self.array, tensors), rates, *constants)
+
+    def spacing(self, points: Tensor, neighbours: int) -> Tensor:
+        """As ``Core.spacing``."""
+        out = torch.empty(points.shape[0], device=self.device)
+        self.work.knn_mean_squared(self.stream(), self.array(points), neighbours, self.array(out))
+        return out
+
+    def _values(
+        self, image: Tensor, target: Tensor, mask: Tensor | None, ssim_weight: float, gradient: Tensor | None
+    ) -> Tensor:
+        values = torch.empty(3, device=self.device)
+        call = self.work.l1_ssim_bytes if target.dtype == torch.uint8 else self.work.l1_ssim
+        arrays = map(self.array, (image, target, mask))
+        call(self.stream(), *arrays, ssim_weight, self.array(gradient), self.array(values))
+        return values
+
+    def _allocate(self, size: int) -> Any:
+        return to_dlpack(torch.empty(size, dtype=torch.uint8, device=self.device))
+
+
+cores: dict[torch.device, Core] = {}
+"""By device, once each was asked for."""
+
+
+def core_for(device: torch.device) -> Core:
+    """The native core on a device.
+
+    Raises:
+        SplatError: the core is not built, or has no driver for this device.
+    """
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", torch.cuda.current_device())
+    if device not in cores:
+        cores[device] = _make(device)
+    return cores[device]
+
+
+def _make(device: torch.device) -> Core:
+    if device.type == "cpu":
+        return CpuCore()
+    if device.type != "cuda":
+        raise SplatError(
+            f"the native core has no driver for {device}",
+            expected="a tensor on the CPU or on a CUDA device",
+            advice='move it, or use backend="reference"',
+        )
+    native, info = native_core.load(), native_core.build_info()
+    if not info["cuda_compiled"]:
+        raise SplatError(
+            f"tensors are on {device}, but the native core was built without CUDA",
+            expected="a build with nvcc",
+            advice="install the CUDA toolkit and run `SPLAT_CUDA=1 pip install .`, or use the CPU",
+        )
+    if not info["cuda_device"]:
+        raise SplatError(f"no CUDA device can be used: {info['cuda_reason']}", expected=str(device))
+    return CudaCore(device, native.cuda)
