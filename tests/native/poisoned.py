@@ -132,6 +132,24 @@ def plain(count: int, width: int, height: int, degree: int = 1, seed: int = 0, s
     )
 
 
+def broken(name: str, column: int, value: float, count: int = 20, size: float = 0.2) -> Gaussians:
+    """Splats in plain view with one parameter of each replaced."""
+    bad = random_scene(count, 1, seed=5, size=size, spread=0.3, dtype=torch.float32)
+    getattr(bad, name).view(count, -1)[:, column] = value
+    return bad
+
+
+INVISIBLE = [("means", c, v) for c in range(3) for v in (NAN, INF, -INF)]
+INVISIBLE += [("quats", c, v) for c in range(4) for v in (NAN, INF)]
+INVISIBLE += [("log_scales", c, NAN) for c in range(3)]
+INVISIBLE += [("logit_opacities", 0, NAN), ("logit_opacities", 0, -INF)]
+
+
+def sharp(scene: Gaussians, value: float) -> Gaussians:
+    """The same splats, all with one raw exponent."""
+    return replace(scene, kernel="gef", shape=torch.full((len(scene),), value))
+
+
 # Each puts extreme but finite values into some rows of a scene.
 Spoil = Callable[[Gaussians, Tensor], None]
 

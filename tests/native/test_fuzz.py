@@ -22,16 +22,19 @@ from splat.rasterize import RenderSettings, rasterize
 from tests.native.poisoned import (
     GRADIENTS,
     INF,
+    INVISIBLE,
     NAN,
     SIZES,
     Result,
     assert_finite,
     assert_same_bits,
     backward,
+    broken,
     extreme_case,
     plain,
     render,
     run,
+    sharp,
 )
 from tests.rasterize.scenes import cast, joined, posed, random_scene, trainable
 
@@ -103,24 +106,11 @@ def test_long_images(width: int, height: int) -> None:
     assert covered[0] >= 0.6 * (height - 1) and covered[1] >= 0.6 * (width - 1)
 
 
-def _bad(name: str, column: int, value: float, count: int = 20, size: float = 0.2) -> Gaussians:
-    """Splats in plain view with one parameter of each replaced."""
-    bad = random_scene(count, 1, seed=5, size=size, spread=0.3, dtype=torch.float32)
-    getattr(bad, name).view(count, -1)[:, column] = value
-    return bad
-
-
-INVISIBLE = [("means", c, v) for c in range(3) for v in (NAN, INF, -INF)]
-INVISIBLE += [("quats", c, v) for c in range(4) for v in (NAN, INF)]
-INVISIBLE += [("log_scales", c, NAN) for c in range(3)]
-INVISIBLE += [("logit_opacities", 0, NAN), ("logit_opacities", 0, -INF)]
-
-
 @pytest.mark.parametrize(("name", "column", "value"), INVISIBLE)
 def test_broken_splats_are_left_out(name: str, column: int, value: float) -> None:
     """Images, and the gradients of every other splat, are those of the scene without them."""
     case = plain(150, 40, 30, seed=3)
-    bad = _bad(name, column, value, size=0.02)
+    bad = broken(name, column, value, size=0.02)
     mixed = replace(case, scene=joined(bad, case.scene, bad))
     want, got = run(case), run(mixed)
     assert want.images["alpha"].max() > 0.5
@@ -135,17 +125,13 @@ def test_broken_splats_are_left_out(name: str, column: int, value: float) -> Non
         assert not got.gradients[key][:count].any() and not got.gradients[key][-count:].any(), key
 
 
-def _sharp(scene: Gaussians, value: float) -> Gaussians:
-    return replace(scene, kernel="gef", shape=torch.full((len(scene),), value))
-
-
 @pytest.mark.parametrize("antialias", ["none", "mip", "moment", "exact"])
 def test_broken_exponents_are_left_out(antialias: Antialias) -> None:
     case = plain(150, 40, 30, seed=3)
     case.antialias = antialias
-    bad = _bad("means", 0, 0.0, size=0.02)
-    want = run(replace(case, scene=_sharp(case.scene, -1.0)))
-    got = run(replace(case, scene=joined(_sharp(case.scene, -1.0), _sharp(bad, NAN))))
+    bad = broken("means", 0, 0.0, size=0.02)
+    want = run(replace(case, scene=sharp(case.scene, -1.0)))
+    got = run(replace(case, scene=joined(sharp(case.scene, -1.0), sharp(bad, NAN))))
     assert want.images["alpha"].max() > 0.5
     for key, image in want.images.items():
         assert torch.equal(got.images[key], image), key
@@ -160,7 +146,7 @@ def test_exponents_at_their_limits(antialias: Antialias) -> None:
     case = plain(150, 40, 30, seed=3)
     case.antialias = antialias
     for value in (INF, -INF):
-        result = run(replace(case, scene=_sharp(case.scene, value)))
+        result = run(replace(case, scene=sharp(case.scene, value)))
         assert_finite(result, f"{value}")
         assert result.images["alpha"].max() > 0.5
         assert result.gradients["shape"].abs().max() < 1e-20
@@ -171,7 +157,7 @@ def test_broken_colours_stay_in_their_own_pixels(value: float) -> None:
     """NaN counts as black; nothing changes where the splat has no weight."""
     case = plain(150, 40, 30, seed=3)
     case.degree = 0
-    bad = _bad("sh", 1, value, 1)
+    bad = broken("sh", 1, value, 1)
     alone = run(replace(case, scene=bad)).images["alpha"]
     assert 0.05 < (alone > 0).float().mean() < 0.7
     got, want = run(replace(case, scene=joined(case.scene, bad))), run(case)
@@ -180,7 +166,7 @@ def test_broken_colours_stay_in_their_own_pixels(value: float) -> None:
     for key in ("color", "alpha", "depth_sum", "normals"):
         assert got.images[key].isfinite().all(), key
     if value != INF:
-        black = _bad("sh", 1, -100.0, 1)
+        black = broken("sh", 1, -100.0, 1)
         with_black = run(replace(case, scene=joined(case.scene, black)))
         for key, image in with_black.images.items():
             assert torch.equal(got.images[key], image), key
@@ -190,7 +176,7 @@ def test_broken_colours_stay_in_their_own_pixels(value: float) -> None:
 
 def test_infinite_opacity_is_opaque() -> None:
     case = plain(1, 8, 8)
-    case.scene = _bad("logit_opacities", 0, INF, 1)
+    case.scene = broken("logit_opacities", 0, INF, 1)
     case.scene.log_scales[:] = 0.5
     result = run(case)
     assert_finite(result)
