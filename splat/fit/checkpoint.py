@@ -142,7 +142,7 @@ def _split(state: dict[str, Any], prefix: str = "") -> tuple[dict[str, Tensor], 
         if "/" in name:
             raise ValueError(f"state name {name!r} holds a slash")
         if isinstance(value, Tensor):
-            tensors[prefix + name] = value
+            tensors[prefix + name] = value.detach().cpu()
         elif isinstance(value, dict):
             inner, rest[name] = _split(value, f"{prefix}{name}/")
             tensors.update(inner)

@@ -88,6 +88,11 @@ class Engine:
         rows = partial(_plain_spacing, points, neighbours)
         return torch.cat([rows(start) for start in range(0, points.shape[0], 1024)])
 
+    def wait(self) -> None:
+        """Until the device has done everything that was asked of it."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def set_threads(self, threads: int) -> None:
         """Use this many processor threads from now on.
 

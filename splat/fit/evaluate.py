@@ -13,7 +13,7 @@ from torch import Tensor
 from splat.capture.types import Capture
 from splat.fit.engine import choose_engine
 from splat.fit.losses import psnr
-from splat.fit.photos import Photo, PhotoStore
+from splat.fit.photos import Photo, PhotoSource, PhotoStore
 from splat.gaussians import Gaussians
 from splat.rasterize import RenderSettings, rasterize
 
@@ -47,12 +47,12 @@ def evaluate(
     indices: Sequence[int],
     settings: RenderSettings,
     save_to: Path | None = None,
-    photos: PhotoStore | None = None,
+    photos: PhotoSource | None = None,
 ) -> list[ViewScore]:
     """Score a scene on some views of a capture.
 
     Args:
-        gaussians: normalised world (that of the capture).
+        gaussians: normalised world (that of the capture), on any device.
         capture: views.
         indices: which of them.
         settings: how the scene is rendered; transparent photos are composited onto its background.
@@ -63,12 +63,13 @@ def evaluate(
     Raises:
         SplatError: a photo cannot be read, or an image cannot be written.
     """
-    store = photos or PhotoStore(capture.views, settings.background, False, limit=1, threads=1)
+    if photos is not None:
+        return [_score(gaussians, capture, index, settings, save_to, photos) for index in indices]
+    store = PhotoStore(capture.views, settings.background, False, limit=1, threads=1)
     try:
         return [_score(gaussians, capture, index, settings, save_to, store) for index in indices]
     finally:
-        if photos is None:
-            store.close()
+        store.close()
 
 
 def _score(
@@ -77,21 +78,24 @@ def _score(
     index: int,
     settings: RenderSettings,
     save_to: Path | None,
-    store: PhotoStore,
+    store: PhotoSource,
 ) -> ViewScore:
-    view, engine = capture.views[index], choose_engine()
+    view, device = capture.views[index], gaussians.means.device
+    engine = choose_engine(device)
     photo = store.get(index, 1, settings.background)
     started = time.perf_counter()
     with torch.no_grad():
         color = rasterize(gaussians.detached(), view.camera, settings, engine.name).color
+    engine.wait()
     seconds = time.perf_counter() - started
-    render, target = rounded(color), rounded(photo.rgb)
+    mask = None if photo.mask is None else photo.mask.to(device)
+    render, target = rounded(color), rounded(photo.rgb.to(device))
     if save_to is not None:
-        _save(save_to, safe_stem(view.name), render, Photo(target, photo.mask))
+        _save(save_to, safe_stem(view.name), render, Photo(target, mask))
     return ViewScore(
         name=view.name,
-        psnr=min(MOST_DB, psnr(render, target, photo.mask)),
-        ssim=engine.ssim(render, target, photo.mask),
+        psnr=min(MOST_DB, psnr(render, target, mask)),
+        ssim=engine.ssim(render, target, mask),
         lpips=None,
         seconds=seconds,
     )
@@ -121,4 +125,4 @@ def _save(folder: Path, stem: str, render: Tensor, photo: Photo) -> None:
 def _write_png(path: Path, image: Tensor) -> None:
     from splat.io.image import write_image
 
-    write_image(path, (image.clamp(0, 1) * 255).round().to(torch.uint8).numpy())
+    write_image(path, (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy())

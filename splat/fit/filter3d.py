@@ -31,14 +31,16 @@ class Filter3D:
 
     Args:
         cameras: of the training photos, full size, normalised world.
+        device: of the scene.
 
     Attributes:
         sigma: [N] standard deviation, normalised units; empty before the first update.
     """
 
-    def __init__(self, cameras: Sequence[Camera]) -> None:
+    def __init__(self, cameras: Sequence[Camera], device: torch.device | None = None) -> None:
         self._cameras = list(cameras)
-        self.sigma = torch.zeros(0)
+        self._device = device or torch.device("cpu")
+        self.sigma = torch.zeros(0, device=self._device)
 
     def apply(self, scene: Gaussians) -> Gaussians:
         """The scene after the filter, differentiable in its parameters."""
@@ -56,7 +58,7 @@ class Filter3D:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state that ``state_dict`` gave."""
-        self.sigma = state["sigma"].clone()
+        self.sigma = state["sigma"].to(self._device, copy=True)
 
 
 def sampling_sigma(means: Tensor, cameras: Sequence[Camera]) -> Tensor:
@@ -66,9 +68,9 @@ def sampling_sigma(means: Tensor, cameras: Sequence[Camera]) -> Tensor:
     f is the larger focal length of the camera. What no camera sees gets the largest size of the rest, or
     zero if there is no rest.
     """
-    spacing = torch.full((means.shape[0],), torch.inf, dtype=means.dtype)
-    for camera in cameras:
-        pose = camera.world_to_camera.detach().to(means)
+    spacing = torch.full((means.shape[0],), torch.inf, dtype=means.dtype, device=means.device)
+    poses = torch.stack([camera.world_to_camera.detach() for camera in cameras]).to(means)
+    for camera, pose in zip(cameras, poses, strict=True):
         x, y, z = (means @ pose[:3, :3].T + pose[:3, 3]).unbind(1)
         (fx, fy), (cx, cy) = camera.focal, camera.principal_point
         wide, high = FRUSTUM_MARGIN * camera.width, FRUSTUM_MARGIN * camera.height

@@ -70,16 +70,15 @@ def detail_band(image: Tensor, done: float) -> Tensor:
     band = blurred(coarse, sigma) - blurred(coarse, 2 * sigma)
     band = F.interpolate(band, (height, width), mode="bilinear", align_corners=False)[0, 0]
     low, high = band.min(), band.max()
-    if float(high - low) < LEAST_CONTRAST:
-        return torch.ones(height, width, dtype=torch.bool)
+    flat = high - low < LEAST_CONTRAST
     stretched = (band - low) / (high - low)
-    return stretched <= THRESHOLD if percent < 50 else stretched > THRESHOLD
+    return flat | (stretched <= THRESHOLD if percent < 50 else stretched > THRESHOLD)
 
 
 def blurred(image: Tensor, sigma: float) -> Tensor:
     """[1, 1, H, W] convolved with a Gaussian of ``sigma`` pixels, cut at 3 sigma; the border goes on."""
     radius = max(1, math.ceil(3 * sigma))
-    offsets = torch.arange(-radius, radius + 1, dtype=image.dtype)
+    offsets = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
     taps = torch.exp(-(offsets**2) / (2 * sigma**2))
     taps = taps / taps.sum()
     rows = F.conv2d(F.pad(image, (radius, radius, 0, 0), mode="replicate"), taps.view(1, 1, 1, -1))

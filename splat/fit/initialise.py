@@ -40,7 +40,8 @@ def first_gaussians(
         engine: finds neighbours.
 
     Returns:
-        The Gaussians, and a sentence for the log about what they are.
+        The Gaussians, on the processor whatever the engine's device, and a sentence for the log about
+        what they are.
 
     Raises:
         SplatError: points or cameras are not finite.
@@ -65,7 +66,9 @@ def gaussians_at(
     """Isotropic Gaussians of opacity 0.1 at [N, 3] ``points`` with RGB [N, 3] ``colors`` 0 to 1."""
     count = points.shape[0]
     neighbours = min(3, count - 1)
-    squared = engine.mean_squared_spacing(points, neighbours) if neighbours else torch.full((count,), 1e-2)
+    squared = torch.full((count,), 1e-2)
+    if neighbours:
+        squared = engine.mean_squared_spacing(points.to(engine.device), neighbours).cpu()
     limit = LARGEST_SCALE * points.norm(dim=1).clamp_min(extent)
     scales = torch.minimum(squared.clamp_min(1e-7).sqrt(), limit)
     sh = torch.zeros(count, (sh_degree + 1) ** 2, 3)

@@ -7,6 +7,10 @@ import resource
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 GIB = 1024.0**3
 
@@ -18,17 +22,44 @@ class Machine:
     Attributes:
         cores: processor cores this process may use (affinity and container limits counted).
         memory_gib: memory that can be had now without swapping, GiB.
-        device: where training runs.
+        device: where training runs, "cpu" or "cuda:N".
+        gpu_memory_gib: memory of that device that is free now, GiB; 0 for the processor.
     """
 
     cores: int
     memory_gib: float
     device: str = "cpu"
+    gpu_memory_gib: float = 0.0
+
+    @property
+    def has_gpu(self) -> bool:
+        """Whether training runs on a GPU."""
+        return self.device != "cpu"
 
 
-def detect() -> Machine:
-    """Look at the machine this process runs on."""
-    return Machine(cores=available_cores(), memory_gib=available_memory_gib())
+def detect(device: torch.device | None = None) -> Machine:
+    """Look at the machine this process runs on; training will run on ``device``, by default the processor."""
+    if device is None or device.type == "cpu":
+        return Machine(cores=available_cores(), memory_gib=available_memory_gib())
+    return Machine(available_cores(), available_memory_gib(), str(device), free_gpu_memory_gib(device))
+
+
+def free_gpu_memory_gib(device: torch.device) -> float:
+    """Memory of a CUDA device that this process can have now, GiB: free, or kept by torch for reuse."""
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return (free + kept) / GIB
+
+
+def peak_gpu_memory_gib(device: str) -> float | None:
+    """Most memory that tensors and work space have had on a CUDA device, GiB; None for the processor."""
+    if device == "cpu":
+        return None
+    import torch
+
+    return torch.cuda.max_memory_allocated(device) / GIB
 
 
 def available_cores() -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from splat import __version__
 from splat.capture.types import Capture, View
 from splat.fit.evaluate import LPIPS_REASON, ViewScore
-from splat.fit.machine import peak_memory_gib
+from splat.fit.machine import peak_gpu_memory_gib, peak_memory_gib
 from splat.fit.presets import Plan
 from splat.gaussians import Gaussians
 
@@ -54,6 +54,8 @@ def metrics(
         "seconds_sfm": summary.seconds_sfm,
         "seconds_training": outcome.seconds,
         "peak_memory_gib": peak_memory_gib(),
+        "device": plan.device,
+        "peak_gpu_memory_gib": peak_gpu_memory_gib(plan.device),
         "sh_degree": scene.sh_degree,
         "kernel": scene.kernel,
         "antialias": scene.antialias,
@@ -70,7 +72,7 @@ def _spread(scene: Gaussians) -> list[float] | None:
     """Exponents below which 5, 50 and 95 % of the splats lie; None for Gaussians."""
     if scene.kernel == "gaussian":
         return None
-    betas = scene.betas.detach().double().numpy()
+    betas = scene.betas.detach().double().cpu().numpy()
     return [float(value) for value in np.quantile(betas, [0.05, 0.5, 0.95])]
 
 
@@ -94,12 +96,12 @@ def cameras(capture: Capture) -> dict[str, Any]:
 
 
 def to_original(gaussians: Gaussians, capture: Capture) -> Gaussians:
-    """The scene in the world that the cameras came in (undoes ``capture.transform``)."""
+    """The scene in the world that the cameras came in (undoes ``capture.transform``), on the processor."""
     import torch
 
     scale = float(capture.transform[0, 0])
     shift = torch.from_numpy(np.asarray(capture.transform[:3, 3]))
-    return gaussians.detached().scaled(1 / scale, -shift / scale)
+    return gaussians.detached().to("cpu").scaled(1 / scale, -shift / scale)
 
 
 def largest_size(capture: Capture) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -54,8 +55,36 @@ class Photo:
         return unit_rgb(self.pixels)
 
 
+class PhotoSource(Protocol):
+    """Gives photos at any whole reduction, on the device that training runs on."""
+
+    def size(self, view: int, factor: int) -> tuple[int, int]:
+        """(width, height) of a view's photo reduced by ``factor``."""
+        ...
+
+    def get(self, view: int, factor: int, background: RGB | None = None) -> Photo:
+        """One photo, waiting for it if need be; see ``PhotoStore.get``."""
+        ...
+
+    def prefetch(self, views: Sequence[int], factor: int) -> None:
+        """Begin to make ready photos that will be asked for."""
+        ...
+
+    def preload(self, views: Sequence[int]) -> None:
+        """Make ready as many photos at full size as there is room for."""
+        ...
+
+    def release(self) -> int:
+        """Give back what is kept on a GPU, and keep nothing there from now on; returns its bytes."""
+        ...
+
+    def close(self) -> None:
+        """Stop what runs in the background."""
+        ...
+
+
 class PhotoStore:
-    """Gives photos at any whole reduction, from memory where they fit.
+    """Photos in the processor's memory, where they fit.
 
     What it gives depends on nothing but the arguments: threads and the limit change only the time.
 
@@ -65,13 +94,16 @@ class PhotoStore:
         keep_alpha: keep transparency, so that ``get`` can composite onto any colour.
         limit: bytes of decoded photos to keep.
         threads: decoders.
+
+    Attributes:
+        background: as given.
     """
 
     def __init__(
         self, views: Sequence[View], background: RGB, keep_alpha: bool, limit: int, threads: int = 2
     ) -> None:
         self._views = views
-        self._background = background
+        self.background = background
         self._keep_alpha = keep_alpha
         self._limit = limit
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="photos")
@@ -97,12 +129,17 @@ class PhotoStore:
             SplatError: the file cannot be read, has another size than its camera, or its mask
                 keeps nothing.
         """
-        stored = self._fetch((view, factor))
-        pixels = torch.from_numpy(stored.rgb)
-        if stored.alpha is not None:
-            clear = 1 - torch.from_numpy(stored.alpha).to(torch.float32)[..., None] / 255
-            pixels = unit_rgb(pixels) + clear * torch.tensor(background or self._background)
-        return Photo(pixels, None if stored.mask is None else torch.from_numpy(stored.mask))
+        stored = self.stored(view, factor)
+        rgb, alpha, mask = (
+            None if part is None else torch.from_numpy(part)
+            for part in (stored.rgb, stored.alpha, stored.mask)
+        )
+        assert rgb is not None
+        return composited(rgb, alpha, mask, background or self.background)
+
+    def stored(self, view: int, factor: int) -> Stored:
+        """The arrays of one photo; arguments and errors as ``get``. From any thread."""
+        return self._fetch((view, factor))
 
     def prefetch(self, views: Sequence[int], factor: int) -> None:
         """Start decoding photos that will be asked for."""
@@ -114,6 +151,10 @@ class PhotoStore:
         self.prefetch(views, 1)
         for view in views:
             self._fetch((view, 1))
+
+    def release(self) -> int:
+        """Nothing: no photo is on a GPU."""
+        return 0
 
     def close(self) -> None:
         """Stop the decoders."""
@@ -162,7 +203,7 @@ class PhotoStore:
             raise SplatError(
                 f"the mask of {view.name} keeps nothing", advice="Try --invert-masks, or leave the photo out"
             )
-        return premultiplied(pixels, None if self._keep_alpha else self._background)
+        return premultiplied(pixels, None if self._keep_alpha else self.background)
 
     def _store(self, key: Key, stored: Stored) -> None:
         with self._lock:
@@ -174,6 +215,22 @@ class PhotoStore:
             while self._bytes > self._limit and len(self._ready) > 1:
                 _, dropped = self._ready.popitem(last=False)
                 self._bytes -= dropped.nbytes
+
+
+def composited(rgb: Tensor, alpha: Tensor | None, mask: Tensor | None, background: RGB) -> Photo:
+    """A training target from a stored photo's tensors; nothing waits for the device that they are on.
+
+    Args:
+        rgb: [H, W, 3] uint8, premultiplied where there is an alpha.
+        alpha: [H, W] uint8 to composite with, or None.
+        mask: [H, W] bool or None.
+        background: what shows through.
+    """
+    if alpha is None:
+        return Photo(rgb, mask)
+    clear = 1 - alpha.to(torch.float32)[..., None] / 255
+    behind = torch.stack([torch.full((), part, dtype=torch.float32, device=rgb.device) for part in background])
+    return Photo(unit_rgb(rgb) + clear * behind, mask)
 
 
 def premultiplied(pixels: Pixels, background: RGB | None) -> Stored:

@@ -69,3 +69,7 @@ class Strategy(Stateful, Protocol):
     def after_step(self, scene: TrainedScene, rates: dict[str, float], iteration: int) -> Change | None:
         """Parameters are updated: add noise, densify. Returns what was changed, or None."""
         ...
+
+    def limit(self, budget: int) -> None:
+        """No more than ``budget`` Gaussians from now on."""
+        ...

@@ -1,7 +1,12 @@
-"""The Gaussians under training together with their optimiser: rows come and go in both at once."""
+"""The Gaussians under training together with their optimiser: rows come and go in both at once.
+
+Whatever changes the number of rows makes all new tensors first and then takes them over together, so that
+running out of memory on the way leaves the scene as it was.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,14 +21,20 @@ class TrainedScene:
     """Trained tensors (leaves that gather gradients) and Adam's moments for them.
 
     Args:
-        start: the first parameters; copied.
+        start: the first parameters; copied to the engine's device.
         rates: learning rate by optimiser group (see ``splat.fit.schedules``).
         engine: makes the optimiser.
+
+    Attributes:
+        gaussians: the trained tensors.
+        adam: the optimiser.
+        device: where they are.
     """
 
     def __init__(self, start: Gaussians, rates: dict[str, float], engine: Engine) -> None:
+        self.device = engine.device
         self.gaussians = _leaves(
-            {k: v.detach().clone() for k, v in start.parameters().items()}, start.antialias
+            {k: v.detach().to(self.device, copy=True) for k, v in start.parameters().items()}, start.antialias
         )
         self.adam = engine.adam(self.gaussians.parameters(), rates)
         self._fused = engine.name == "native"
@@ -64,13 +75,30 @@ class TrainedScene:
         self.adam.rates.update(rates)
         self.adam.step({name: value.grad for name, value in self.gaussians.parameters().items()})
 
-    def keep(self, rows: Tensor) -> None:
-        """Keep only ``rows`` (int64 row numbers, in their new order)."""
-        kept = {
-            name: value.detach()[rows].contiguous() for name, value in self.gaussians.parameters().items()
+    def keep(self, rows: Tensor | None, new: dict[str, Tensor] | None = None) -> None:
+        """Keep only ``rows`` and add ``new`` Gaussians after them, with zero moments; all of it or nothing.
+
+        Args:
+            rows: int64 row numbers, in their new order; None for all as they are.
+            new: every trained tensor by name, [M, ...], or None for no new ones.
+        """
+        self._forget_gradients()
+        old = self.gaussians.parameters()
+        parameters = {
+            name: _picked(value.detach(), rows, None if new is None else new[name])
+            for name, value in old.items()
         }
-        self.adam.keep(rows)
-        self._replace(kept)
+        count = 0 if new is None else new["means"].shape[0]
+        moments = {
+            name: replace(
+                state,
+                exp_avg=_picked(state.exp_avg, rows, count),
+                exp_avg_sq=_picked(state.exp_avg_sq, rows, count),
+            )
+            for name, state in self.adam.moments.items()
+        }
+        self.adam.moments = moments
+        self._replace(parameters)
 
     def append(self, rows: dict[str, Tensor]) -> None:
         """Add new Gaussians at the end, with zero moments.
@@ -78,10 +106,21 @@ class TrainedScene:
         Args:
             rows: every trained tensor by name, [M, ...].
         """
-        old = self.gaussians.parameters()
-        joined = {name: torch.cat([value.detach(), rows[name]]) for name, value in old.items()}
-        self.adam.append(rows["means"].shape[0])
-        self._replace(joined)
+        self.keep(None, rows)
+
+    def keep_by_way_of_host(self, rows: Tensor) -> None:
+        """As ``keep``, for a device that is full: nothing is taken there before as much was given back.
+
+        Args:
+            rows: int64 row numbers on the processor, in their new order.
+        """
+        state = self.state_dict()
+        parameters = {name: value.cpu()[rows] for name, value in state["parameters"].items()}
+        adam = {
+            name: value.cpu()[rows] if isinstance(value, Tensor) else value
+            for name, value in state["adam"].items()
+        }
+        self.load_state_dict({"parameters": parameters, "adam": adam})
 
     def overwrite(
         self, rows: Tensor, values: dict[str, Tensor], names: tuple[str, ...] | None = None
@@ -103,11 +142,11 @@ class TrainedScene:
         return {name: value.detach()[index] for name, value in self.gaussians.parameters().items()}
 
     def first_bad_tensor(self) -> str | None:
-        """Name of a trained tensor that holds NaN or infinity, or None."""
-        for name, value in self.gaussians.parameters().items():
-            if not torch.isfinite(value.detach().sum()) and not torch.isfinite(value.detach()).all():
-                return name
-        return None
+        """Name of a trained tensor that holds NaN or infinity, or None; waits for the device once."""
+        tensors = {name: value.detach() for name, value in self.gaussians.parameters().items()}
+        if bool(torch.isfinite(torch.stack([value.sum() for value in tensors.values()])).all()):
+            return None  # a sum is finite only if every term is; it may overflow, so look again
+        return next((name for name, value in tensors.items() if not torch.isfinite(value).all()), None)
 
     def state_dict(self) -> dict[str, Any]:
         """Parameters and moments (not copied)."""
@@ -115,16 +154,35 @@ class TrainedScene:
         return {"parameters": parameters, "adam": self.adam.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up a state that ``state_dict`` gave, of any number of Gaussians."""
-        parameters = {name: state["parameters"][name].clone() for name in self.gaussians.parameters()}
-        self.adam.keep(torch.zeros(0, dtype=torch.int64))
+        """Take up a state that ``state_dict`` gave, of any number of Gaussians and from any device.
+
+        What there was is given back before anything is taken.
+        """
+        self.keep(torch.zeros(0, dtype=torch.int64, device=self.device))
+        parameters = {
+            name: state["parameters"][name].to(self.device, copy=True) for name in self.gaussians.parameters()
+        }
         self.adam.append(parameters["means"].shape[0])
         self._replace(parameters)
-        self.adam.load_state_dict(state["adam"])
+        adam = {k: v.to(self.device) if isinstance(v, Tensor) else v for k, v in state["adam"].items()}
+        self.adam.load_state_dict(adam)
+
+    def _forget_gradients(self) -> None:
+        """Give back the gradients: there will be another number of rows."""
+        self.clear_gradients()
+        self._buffers = {}
 
     def _replace(self, parameters: dict[str, Tensor]) -> None:
         self.gaussians = _leaves(parameters, self.gaussians.antialias)
         self.adam.bind(self.gaussians.parameters())
+
+
+def _picked(values: Tensor, rows: Tensor | None, new: Tensor | int | None) -> Tensor:
+    """Some rows of ``values`` in this order (None: all), then ``new`` rows, or that many of zeros."""
+    kept = values if rows is None else values[rows]
+    if isinstance(new, int):
+        new = kept.new_zeros((new, *kept.shape[1:])) if new else None
+    return kept.contiguous() if new is None else torch.cat([kept, new])
 
 
 def _leaves(parameters: dict[str, Tensor], antialias: Antialias) -> Gaussians:

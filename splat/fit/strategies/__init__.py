@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import torch
+
 from splat.fit.options import StrategyName
 from splat.fit.protocols import Strategy
 from splat.fit.strategies.adc import Adc, AdcSettings
 from splat.fit.strategies.growth import Growth
 from splat.fit.strategies.mcmc import Mcmc, McmcSettings
 
+CPU = torch.device("cpu")
+
 __all__ = ["Adc", "AdcSettings", "Growth", "Mcmc", "McmcSettings", "make_strategy"]
 
 
 def make_strategy(
-    name: StrategyName, iterations: int, first: int, budget: int, extent: float, seed: int
+    name: StrategyName,
+    iterations: int,
+    first: int,
+    budget: int,
+    extent: float,
+    seed: int,
+    device: torch.device = CPU,
 ) -> Strategy:
     """A strategy with its constants scaled to the length of the run.
 
@@ -23,9 +33,10 @@ def make_strategy(
         budget: most Gaussians ever.
         extent: scene extent, normalised units.
         seed: of everything random in it.
+        device: of the scene.
     """
     if name == "adc":
-        return Adc(
-            AdcSettings.scaled_to(iterations, extent), Growth.scaled_to(iterations, first, budget, 0.5), seed
-        )
-    return Mcmc(McmcSettings.scaled_to(iterations), Growth.scaled_to(iterations, first, budget, 0.6), seed)
+        growth = Growth.scaled_to(iterations, first, budget, 0.5)
+        return Adc(AdcSettings.scaled_to(iterations, extent), growth, seed, device)
+    growth = Growth.scaled_to(iterations, first, budget, 0.6)
+    return Mcmc(McmcSettings.scaled_to(iterations), growth, seed, device)

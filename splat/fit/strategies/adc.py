@@ -8,7 +8,7 @@ is not needed goes. Every count obeys the budget: when more want to grow than ma
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,9 +17,11 @@ from torch import Tensor
 from splat.cameras import Camera
 from splat.fit.protocols import Change
 from splat.fit.scene import TrainedScene
-from splat.fit.strategies.covariance import draws
+from splat.fit.strategies.covariance import draws, restore, seeded
 from splat.fit.strategies.growth import Growth
 from splat.rasterize.rendered import Rendered
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,19 @@ class Adc:
         settings: constants.
         growth: when, and up to how many.
         seed: of where split Gaussians go.
+        device: of the scene.
     """
 
-    def __init__(self, settings: AdcSettings, growth: Growth, seed: int) -> None:
+    def __init__(
+        self, settings: AdcSettings, growth: Growth, seed: int, device: torch.device = CPU
+    ) -> None:
         self.settings = settings
         self.growth = growth
-        self._generator = torch.Generator().manual_seed(seed)
-        self._gradient = torch.zeros(0)
-        self._views = torch.zeros(0)
+        self._generator = seeded(seed, device)
+        self._device = device
+        self._restart(0)
         self._was_reset = False
+        self._half: dict[tuple[int, int], Tensor] = {}
 
     def before_step(self, scene: TrainedScene, rendered: Rendered, camera: Camera, iteration: int) -> None:
         """Add this view's screen gradients, in NDC units (pixels times half the image size)."""
@@ -86,8 +92,8 @@ class Adc:
         if self._gradient.shape[0] != len(scene):
             self._restart(len(scene))
         pair = rendered.screen.grad[:, 2:] if self.settings.absgrad else rendered.screen.grad[:, :2]
-        half = torch.tensor([camera.width / 2, camera.height / 2], dtype=pair.dtype)
-        self._gradient += torch.linalg.vector_norm(pair * half, dim=1)
+        norm = torch.linalg.vector_norm(pair * self._half_size(camera, pair), dim=1)
+        self._gradient += norm
         self._views += rendered.visible
 
     def after_step(self, scene: TrainedScene, rates: dict[str, float], iteration: int) -> Change | None:
@@ -101,6 +107,10 @@ class Adc:
             self._reset(scene)
         return change
 
+    def limit(self, budget: int) -> None:
+        """No more than ``budget`` Gaussians from now on."""
+        self.growth = replace(self.growth, budget=budget)
+
     def state_dict(self) -> dict[str, Any]:
         """Statistics gathered since the last densification, and the generator."""
         return {
@@ -112,14 +122,21 @@ class Adc:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state that ``state_dict`` gave."""
-        self._generator.set_state(state["generator"])
-        self._gradient = state["gradient"].clone()
-        self._views = state["views"].clone()
+        restore(self._generator, state["generator"])
+        self._gradient = state["gradient"].to(self._device, copy=True)
+        self._views = state["views"].to(self._device, copy=True)
         self._was_reset = bool(state["was_reset"])
 
     def _restart(self, count: int) -> None:
-        self._gradient = torch.zeros(count)
-        self._views = torch.zeros(count)
+        self._gradient = torch.zeros(count, device=self._device)
+        self._views = torch.zeros(count, device=self._device)
+
+    def _half_size(self, camera: Camera, like: Tensor) -> Tensor:
+        """[2] half of the image's width and height; kept, as making it waits for the device."""
+        size = (camera.width, camera.height)
+        if size not in self._half:
+            self._half[size] = torch.tensor([size[0] / 2, size[1] / 2]).to(like)
+        return self._half[size]
 
     def _densify(self, scene: TrainedScene, iteration: int) -> Change:
         before = len(scene)
@@ -134,9 +151,8 @@ class Adc:
         cloned, split = chosen[is_small], chosen[~is_small]
         new = [scene.rows(cloned), *split_in_two(scene, split, self._generator)]
         doomed[split] = True
-        scene.keep((~doomed).nonzero().squeeze(1))
         rows = {name: torch.cat([part[name] for part in new]) for name in new[0]}
-        scene.append(rows)
+        scene.keep((~doomed).nonzero().squeeze(1), rows)
         return Change(added=chosen.numel(), removed=before + chosen.numel() - len(scene))
 
     def _doomed(self, scene: TrainedScene) -> Tensor:
@@ -149,7 +165,7 @@ class Adc:
     def _reset(self, scene: TrainedScene) -> None:
         limit = math.log(self.settings.reset_opacity / (1 - self.settings.reset_opacity))
         logits = scene.gaussians.logit_opacities.detach()
-        every = torch.arange(len(scene))
+        every = torch.arange(len(scene), device=logits.device)
         scene.overwrite(every, {"logit_opacities": logits.clamp_max(limit)}, ("logit_opacities",))
         self._was_reset = True
 

@@ -8,7 +8,7 @@ and scale are pulled down a little so that what is not needed dies.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,10 +17,16 @@ from torch import Tensor
 from splat.cameras import Camera
 from splat.fit.protocols import Change
 from splat.fit.scene import TrainedScene
-from splat.fit.strategies.covariance import covariance_times_noise
+from splat.fit.strategies.covariance import (
+    chosen,
+    covariance_times_noise,
+    restore,
+    seeded,
+)
 from splat.fit.strategies.growth import Growth
 from splat.rasterize.rendered import Rendered
 
+CPU = torch.device("cpu")
 MOST_COPIES = 51
 MOST_OPACITY = 1 - 1e-6
 LEAST_NOISE = 0.01
@@ -58,12 +64,15 @@ class Mcmc:
         settings: constants.
         growth: when, and up to how many.
         seed: of the choices and the noise.
+        device: of the scene.
     """
 
-    def __init__(self, settings: McmcSettings, growth: Growth, seed: int) -> None:
+    def __init__(
+        self, settings: McmcSettings, growth: Growth, seed: int, device: torch.device = CPU
+    ) -> None:
         self.settings = settings
         self.growth = growth
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = seeded(seed, device)
 
     def before_step(self, scene: TrainedScene, rendered: Rendered, camera: Camera, iteration: int) -> None:
         """Add the gradients of the two regularisers, weight * mean(opacity) and weight * mean(scale)."""
@@ -86,24 +95,34 @@ class Mcmc:
         added = self._grow(scene, iteration) if self.growth.due(iteration) else 0
         return Change(added=added, moved=moved)
 
+    def limit(self, budget: int) -> None:
+        """No more than ``budget`` Gaussians from now on."""
+        self.growth = replace(self.growth, budget=budget)
+
     def state_dict(self) -> dict[str, Any]:
         """The generator; everything else is in the settings."""
         return {"generator": self._generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state that ``state_dict`` gave."""
-        self._generator.set_state(state["generator"])
+        restore(self._generator, state["generator"])
 
     def _add_noise(self, scene: TrainedScene, rate: float) -> None:
         """mean += rate * noise * sigmoid(-100 (o - dead)) * covariance @ normal."""
         opacity = torch.sigmoid(scene.gaussians.logit_opacities.detach())
         weight = torch.sigmoid(-100 * (opacity - self.settings.dead))
+        means = scene.gaussians.means.detach()
+        if means.device.type != "cpu":  # to count the rows would wait for the device
+            noise = covariance_times_noise(scene.gaussians, None, self._generator)
+            weight = torch.where(weight > LEAST_NOISE, weight, 0.0)
+            means.addcmul_(noise, weight[:, None], value=rate * self.settings.noise)
+            return
         rows = (weight > LEAST_NOISE).nonzero().squeeze(1)
         if rows.numel() == 0:
             return
         noise = covariance_times_noise(scene.gaussians, rows, self._generator)
         noise *= (rate * self.settings.noise * weight[rows])[:, None]
-        scene.gaussians.means.detach().index_add_(0, rows, noise)
+        means.index_add_(0, rows, noise)
 
     def _relocate(self, scene: TrainedScene) -> int:
         opacity = torch.sigmoid(scene.gaussians.logit_opacities.detach())
@@ -111,25 +130,26 @@ class Mcmc:
         alive = (opacity > self.settings.dead).nonzero().squeeze(1)
         if dead.numel() == 0 or alive.numel() == 0:
             return 0
-        sources = alive[self._choose(opacity[alive], dead.numel())]
-        self._share(scene, sources)
-        scene.overwrite(dead, scene.rows(sources))
+        sources = alive[chosen(opacity[alive], dead.numel(), self._generator)]
+        rows, values = self._shared(scene, sources)
+        copies = _copies(scene, sources, rows, values)
+        scene.overwrite(rows, values)
+        scene.overwrite(dead, copies)
         return dead.numel()
 
     def _grow(self, scene: TrainedScene, iteration: int) -> int:
         count = self.growth.room(len(scene), iteration)
         if count == 0:
             return 0
-        sources = self._choose(torch.sigmoid(scene.gaussians.logit_opacities.detach()), count)
-        self._share(scene, sources)
-        scene.append(scene.rows(sources))
+        opacity = torch.sigmoid(scene.gaussians.logit_opacities.detach())
+        sources = chosen(opacity, count, self._generator)
+        rows, values = self._shared(scene, sources)
+        scene.append(_copies(scene, sources, rows, values))
+        scene.overwrite(rows, values)
         return count
 
-    def _choose(self, weights: Tensor, count: int) -> Tensor:
-        return torch.multinomial(weights, count, replacement=True, generator=self._generator)
-
-    def _share(self, scene: TrainedScene, sources: Tensor) -> None:
-        """Give each source the opacity and scale with which it and its copies look as it did alone."""
+    def _shared(self, scene: TrainedScene, sources: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Each source's row once, and the opacity and scale with which it and its copies look as it did."""
         copies = torch.bincount(sources, minlength=len(scene)) + 1
         rows = (copies > 1).nonzero().squeeze(1)
         gaussians = scene.gaussians
@@ -137,11 +157,22 @@ class Mcmc:
         betas = gaussians.betas.detach()[rows]
         shared, factor = shared_opacity_and_scale(opacity, copies[rows], betas)
         shared = shared.clamp(self.settings.dead, MOST_OPACITY)
-        values = {
+        return rows, {
             "logit_opacities": torch.logit(shared),
             "log_scales": gaussians.log_scales.detach()[rows] + factor.log()[:, None],
         }
-        scene.overwrite(rows, values)
+
+
+def _copies(
+    scene: TrainedScene, sources: Tensor, rows: Tensor, values: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """The ``sources`` as they will be once ``rows`` have ``values``; the scene stays as it is."""
+    copies = scene.rows(sources)
+    for name, value in values.items():
+        changed = getattr(scene.gaussians, name).detach().clone()
+        changed[rows] = value
+        copies[name] = changed[sources]
+    return copies
 
 
 def shared_opacity_and_scale(opacity: Tensor, copies: Tensor, betas: Tensor) -> tuple[Tensor, Tensor]:
@@ -166,11 +197,11 @@ def shared_opacity_and_scale(opacity: Tensor, copies: Tensor, betas: Tensor) -> 
     """
     count = copies.clamp(max=MOST_COPIES)
     single = 1 - (1 - opacity.double().clamp(max=MOST_OPACITY)) ** (1 / count.double())
-    orders = torch.arange(1, MOST_COPIES + 1, dtype=torch.float64)
+    orders = torch.arange(1, MOST_COPIES + 1, dtype=torch.float64, device=opacity.device)
     signs = torch.where(orders % 2 == 1, 1.0, -1.0).double()
     widths = orders ** (-1 / betas.double()[:, None])
     powers = single[:, None] ** orders
-    blended = (_binomials()[count] * signs * widths * powers).sum(1)
+    blended = (_binomials().to(opacity.device)[count] * signs * widths * powers).sum(1)
     return single.float(), (opacity.double() / blended).float()
 
 
