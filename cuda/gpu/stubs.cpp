@@ -10,7 +10,6 @@ STUB void stage_bin(Frame&, const FrameInput&, cudaStream_t) { missing("stage_bi
 STUB void stage_blend(Frame&, const FrameInput&, const FrameOutput&, bool, cudaStream_t) { missing("stage_blend"); }
 STUB void stage_blend_backward(Frame&, const FrameInput&, const FrameOutput&, const FrameGradients&, cudaStream_t) { missing("stage_blend_backward"); }
 STUB void stage_project_backward(Frame&, const FrameInput&, const FrameGradients&, cudaStream_t) { missing("stage_project_backward"); }
-STUB void l1_ssim(Memory&, const SsimInput&, float*, cudaStream_t) { missing("l1_ssim"); }
 STUB void adam(const AdamTensor&, const AdamConstants&, cudaStream_t) { missing("adam"); }
 STUB void knn_mean_squared(Memory&, const float*, int64_t, int, float*, cudaStream_t) { missing("knn"); }
 }  // namespace splat::gpu
