@@ -2,15 +2,15 @@
 //
 // A block is a tile and a thread a pixel; a warp has 8x4 pixels (blend.h). The tile's list comes through
 // shared memory 256 entries at a time, each thread bringing one: it makes the splat relative to the
-// tile's middle and tests it against the eight sub-tiles. A ballot turns the tests into bits by sub-tile,
-// and a warp walks only the bits of its own: of a tile's splats, a sub-tile meets about three in
-// eight. So the cost is one evaluation of a splat for 32 pixels at a time, and reading 48 bytes of
-// shared memory that all of a warp's lanes share. A warp whose pixels are finished leaves the batch;
-// the block ends when all have.
+// tile's middle and tests it against the eight sub-tiles; a ballot turns the tests into bits by
+// sub-tile. Each warp makes a list of its own from its bits, 64 entries at a time, and goes over that: of
+// a tile's splats a sub-tile of 8x4 meets about three in eight, so most of the others cost nothing. (A
+// list in shared memory and not a loop over bits: finding a bit is as slow as an exponential.) A
+// warp whose pixels are finished leaves the batch; the block ends when all have.
 //
 // What is kept for the backward pass, which goes over a tile's list in buckets that know nothing of each
-// other: every 64 entries, 16 bytes a pixel (4 KiB a bucket; about 64 bytes for each (splat, tile) pair). Buckets of
-// 32 would need twice that memory and traffic. The first bucket's state is known and not stored.
+// other: every 64 entries, 16 bytes a pixel, which is 4 KiB a bucket or 64 bytes for each (splat, tile)
+// pair. Buckets of 32 would need twice that memory and traffic. A tile's first bucket needs nothing.
 #include "blend_kernels.h"
 #include "blend_load.h"
 
@@ -33,8 +33,7 @@ struct BlendArguments {
     int width, height, tiles_x, strips;
 };
 
-constexpr int kBatch = kTilePixels, kWords = kBatch / kWarp;
-constexpr int kWordsInBucket = kBucket / kWarp;
+constexpr int kBatch = kTilePixels, kWords = kBatch / kWarp, kWordsInBucket = kBucket / kWarp;
 static_assert(kBucket % kWarp == 0 && kBatch % kBucket == 0, "buckets begin where words of bits do");
 
 template <class Splat>
@@ -59,6 +58,10 @@ __device__ inline void keep_state(const BlendArguments& a, const Gathered<G>& to
     if constexpr (G)
         a.states[state_place(tile_begin, bucket, 1, planes(G), pixel)] =
             make_float4(to.depth, to.nx, to.ny, to.nz);
+}
+
+__device__ inline bool in_image(const BlendArguments& a, int x0, int y0, int pixel) {
+    return x0 + pixel_column(pixel) < a.width && y0 + pixel_row(pixel) < a.height;
 }
 
 template <bool G>
@@ -95,43 +98,61 @@ __device__ inline bool blend_splat(Gathered<G>& to, const typename K::Splat& s, 
     return w > 0.f;
 }
 
-// Adds the block's number to a total, or to a largest one.
-__device__ inline void finish_keep(const BlendArguments& a, uint32_t last, int tile, uint32_t* most) {
-    a.ends[int64_t(tile) * kTilePixels + threadIdx.x] = last;
-    for (int step = kWarp / 2; step > 0; step /= 2) last = max(last, __shfl_xor_sync(kAllLanes, last, step));
-    if (threadIdx.x % kWarp == 0) atomicMax(most, last);
+// Entries of the bucket of words at `bits` whose bits are set: their places in the batch, in order.
+// Returns how many.
+__device__ inline int list_entries(const uint32_t* bits, int first_word, uint16_t* entries) {
+    const int lane = int(threadIdx.x) % kWarp;
+    int n = 0;
+    __syncwarp();  // the list before this one has been read
+    for (int k = 0; k < kWordsInBucket; ++k) {
+        const uint32_t word = bits[first_word + k];
+        if (word >> lane & 1u) entries[n + __popc(word & ((1u << lane) - 1u))] = uint16_t((first_word + k) * kWarp + lane);
+        n += __popc(word);
+    }
+    __syncwarp();
+    return n;
+}
+
+__device__ inline void write_ends(const BlendArguments& a, uint32_t buckets, int tile, uint32_t* most) {
+    a.ends[int64_t(tile) * kTilePixels + threadIdx.x] = buckets;
+    for (int step = kWarp / 2; step > 0; step /= 2) buckets = max(buckets, __shfl_xor_sync(kAllLanes, buckets, step));
+    if (threadIdx.x % kWarp == 0) atomicMax(most, buckets);
     __syncthreads();
     if (threadIdx.x == 0) a.reached[tile] = *most;
 }
 
+__device__ inline void add_useful(unsigned long long* total, uint32_t useful) {
+    for (int step = kWarp / 2; step > 0; step /= 2) useful += __shfl_xor_sync(kAllLanes, useful, step);
+    if (threadIdx.x % kWarp == 0) atomicAdd(total, (unsigned long long)useful);
+}
+
 template <class K, bool G, Use kUse>
-__global__ void __launch_bounds__(kTilePixels) blend_tiles(BlendArguments a) {
+__global__ void __launch_bounds__(kTilePixels, G ? 3 : 5) blend_tiles(BlendArguments a) {
     __shared__ Staging staging[kSubTiles];
     __shared__ Held<typename K::Splat> splats[kBatch];
     __shared__ uint32_t ids[G ? kBatch : 1];
     __shared__ uint32_t met_by[kSubTiles][kWords];
+    __shared__ uint16_t entries[kSubTiles][kBucket];
     __shared__ uint32_t most;
     const int tile = int(blockIdx.x), pixel = int(threadIdx.x), warp = pixel / kWarp, lane = pixel % kWarp;
     const int x0 = tile % a.tiles_x * kTile, y0 = tile / a.tiles_x * kTile;
-    const int column = x0 + pixel_column(pixel), row_of_image = y0 + pixel_row(pixel);
-    const bool inside = column < a.width && row_of_image < a.height;
     const float middle_x = float(x0 + kTile / 2), middle_y = float(y0 + kTile / 2);
     const float x = centre(pixel_column(pixel)), y = centre(pixel_row(pixel));
     const float ray_x = G ? a.rays.x(x + middle_x) : 0.f, ray_y = G ? a.rays.y(y + middle_y) : 0.f;
     const uint32_t begin = a.tile_begin[tile], end = a.tile_begin[tile + 1];
-    if (pixel == 0) most = 0;  // the barriers below are between this and its use
+    if (pixel == 0) most = 0;  // barriers come before its use
 
     Gathered<G> to{};
-    to.T = inside ? 1.f : 0.f;
-    uint32_t last = 0;  // or, counting, how many counted
+    to.T = in_image(a, x0, y0, pixel) ? 1.f : 0.f;
+    uint32_t buckets = 0;  // up to the last in which something counted
+    uint32_t useful = 0;
     uint32_t id = begin + pixel < end ? a.pair_splat[a.list[begin + pixel]] : 0;
     uint32_t first = begin;
     // The count is also the barrier after which the batch before may be overwritten.
     while (__syncthreads_count(to.T >= kTransmittanceMin) && first < end) {
-        const bool mine = first + pixel < end;
         const Row row = load_row(a.rows, id, staging[warp]);
         uint32_t met = 0;
-        if (mine) met = sub_tiles_met(row, float(x0), float(y0), row.p == 0.f ? K::kGrow : 0.f);
+        if (first + pixel < end) met = sub_tiles_met(row, float(x0), float(y0), row.p == 0.f ? K::kGrow : 0.f);
         for (int s = 0; s < kSubTiles; ++s) {
             const uint32_t bits = __ballot_sync(kAllLanes, met >> s & 1u);
             if (lane == s) met_by[s][warp] = bits;
@@ -144,28 +165,27 @@ __global__ void __launch_bounds__(kTilePixels) blend_tiles(BlendArguments a) {
         __syncthreads();
 
         const int words = int((min(uint32_t(kBatch), end - first) + kWarp - 1) / kWarp);
-        for (int word = 0; word < words; ++word) {
+        for (int word = 0; word < words; word += kWordsInBucket) {
             if (!__any_sync(kAllLanes, to.T >= kTransmittanceMin)) break;
-            const uint32_t place = first - begin + uint32_t(word * kWarp);
-            if (kUse == Use::keep && word % kWordsInBucket == 0 && place > 0)
-                keep_state<G>(a, to, begin, place / kBucket);
-            for (uint32_t bits = met_by[warp][word]; bits; bits &= bits - 1) {
-                const int bit = __ffs(int(bits)) - 1, i = word * kWarp + bit;
+            const uint32_t bucket = (first - begin + uint32_t(word * kWarp)) / kBucket;
+            if (kUse == Use::keep && bucket > 0) keep_state<G>(a, to, begin, bucket);
+            const float before = to.T;
+            const int n = list_entries(met_by[warp], word, entries[warp]);
+            SPLAT_UNROLL(4)
+            for (int k = 0; k < n; ++k) {
+                const int i = entries[warp][k];
                 const typename K::Splat splat = splats[i].splat;
                 const bool counts = blend_splat<K, G>(to, splat, x, y, ray_x, ray_y, a.whitening, G ? ids[i] : 0);
-                if (kUse == Use::keep && counts) last = place + uint32_t(bit) + 1;
-                if (kUse == Use::count) last += counts;
+                if (kUse == Use::count) useful += counts;
             }
+            if (to.T < before) buckets = bucket + 1;
         }
         first += kBatch;
     }
-    if constexpr (kUse == Use::count) {
-        for (int step = kWarp / 2; step > 0; step /= 2) last += __shfl_xor_sync(kAllLanes, last, step);
-        if (lane == 0) atomicAdd(a.useful, (unsigned long long)last);
-        return;
-    }
-    if (inside) write_pixel<G>(a, to, int64_t(row_of_image) * a.width + column);
-    if constexpr (kUse == Use::keep) finish_keep(a, last, tile, &most);
+    if constexpr (kUse == Use::count) return add_useful(a.useful, useful);
+    if (in_image(a, x0, y0, pixel))
+        write_pixel<G>(a, to, int64_t(y0 + pixel_row(pixel)) * a.width + x0 + pixel_column(pixel));
+    if constexpr (kUse == Use::keep) write_ends(a, buckets, tile, &most);
 }
 
 BlendArguments arguments(Frame& frame, const FrameInput& in) {

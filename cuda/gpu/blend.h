@@ -8,7 +8,7 @@
 //   states  [states, planes, 256] float4: per pixel T, R, G, B so far, and with geometry in a second
 //           plane depth, nx, ny, nz so far, as they are before entry 64 b of the tile's list, b >= 1. A
 //           tile whose list begins at entry t has them at state t / 64 + b - 1, which no other tile has.
-//   ends    [tiles, 256] 1 + place in the tile's list of the last entry that counted at the pixel, or 0
+//   ends    [tiles, 256] buckets of the tile's list up to the last in which an entry counted at the pixel
 //   reached [tiles] the largest of these
 //
 // A state is written only while a pixel of its sub-tile is unfinished; ends says which ones are valid.
@@ -29,6 +29,14 @@ SPLAT_HD int pixel_row(int n) { return (n >> 6) * kSubHeight + (n >> 3 & 3); }
 
 // Centre of column or row i relative to the tile's middle.
 SPLAT_HD float centre(int i) { return float(i) + (0.5f - float(kTile / 2)); }
+
+// Unrolls the loop that follows.
+#ifdef __CUDACC__
+#define SPLAT_PRAGMA(text) _Pragma(#text)
+#define SPLAT_UNROLL(n) SPLAT_PRAGMA(unroll n)
+#else
+#define SPLAT_UNROLL(n)
+#endif
 
 constexpr int planes(bool geometry) { return geometry ? 2 : 1; }
 

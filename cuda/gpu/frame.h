@@ -114,10 +114,11 @@ struct Frame {
     Device<uint32_t> bucket_begin;     // [tiles + 1] buckets of kBucket entries: ceil(entries / kBucket) a tile
     Device<uint32_t> bucket_tile;      // [buckets] tile of a bucket
     Device<float> states;              // where buckets begin, but each tile's first (blend.h)
-    Device<uint32_t> ends;             // [tiles, kTilePixels] entries up to the last that counted (blend.h)
-    Device<uint32_t> reached;          // [tiles] entries of a tile's list up to the last that counted
+    Device<uint32_t> ends;             // [tiles, kTilePixels] buckets up to the last that counted (blend.h)
+    Device<uint32_t> reached;          // [tiles] buckets of a tile up to the last that counted
     Device<float> sums;                // [capacity, kSums] (deterministic) or [N, kSums]
     Device<float> geometry_sums;       // the same with kGeometrySums; geometry only
+    Device<float4> color_gradients;    // [N] of the colours before their clamp at 0
     Device<float> pose_sums;           // [blocks, 16]
     Device<Counts> device_counts;      // [1]
     Device<uint8_t> scratch;           // CUB's
