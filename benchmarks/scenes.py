@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,14 @@ class Workload:
     photo: Tensor
 
 
-def procedural(count: int, height: int, width: int, sh_degree: int, seed: int = 0) -> Workload:
+def procedural(
+    count: int, height: int, width: int, sh_degree: int, seed: int = 0, size: float = 1.0
+) -> Workload:
     """Splats on bumpy surfaces at several depths, a quarter of them outside the view.
 
     The spread of sizes, the overlap (about 80 useful evaluations per pixel at 50,000 splats and
-    270x480) and the share of visible splats follow a scene trained from 50 photos of a statuette.
+    270x480) and the share of visible splats follow a scene trained from 50 photos of a statuette. ``size``
+    makes every splat that many times as wide.
     """
     make = torch.Generator().manual_seed(seed)
     uniform = torch.rand(count, 5, generator=make)
@@ -50,6 +54,7 @@ def procedural(count: int, height: int, width: int, sh_degree: int, seed: int = 
     means = torch.stack([x * reach * width, y * reach * height, z], 1)
     spacing = z * (width * height / count) ** 0.5 / focal
     log_scales = torch.log(spacing)[:, None] + 0.7 * torch.randn(count, 3, generator=make) + 0.42
+    log_scales += math.log(size)
     opacities = 0.05 + 0.85 * uniform[:, 2] ** 1.5
     sh = 0.15 * torch.randn(count, (sh_degree + 1) ** 2, 3, generator=make)
     quats = torch.randn(count, 4, generator=make)
