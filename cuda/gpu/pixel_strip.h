@@ -43,9 +43,9 @@ struct StripPixel {
     SPLAT_HD static void over_strips(const Splat& s, float x, float y, Run run) {
         const StripSplat<float> strip = strip_of(s);
         const float across = strip.columns ? x : y, along = strip.columns ? y : x;
-        const bool two = strip.delta < 0.75f * strip.inverse_sigma;  // delta = width / sigma
-        run(strip, strip_row(strip, two ? across - 0.25f : across), along);
-        if (two) run(strip, strip_row(strip, across + 0.25f), along);
+        const int strips = strip.delta < 0.75f * strip.inverse_sigma ? 2 : 1;  // delta = width / sigma
+        for (int k = 0; k < strips; ++k)  // one code for both: it is long
+            run(strip, strip_row(strip, across + (strips == 1 ? 0.f : float(k) - 0.5f) * 0.5f), along);
     }
 
     using Term = typename Base::Term;
