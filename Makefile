@@ -18,7 +18,7 @@ export SPLAT_CUDA_ARCHS ?= native
 
 NATIVE_SOURCES := $(shell find cuda -type f -not -name '*.md')
 
-.PHONY: help fit sample test test-slow lint types clean
+.PHONY: help fit sample emulated test test-slow lint types clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -47,8 +47,15 @@ endif
 fit: $(VENV)/.fit $(if $(IMAGES),,sample)
 	$(BIN)/splat fit "$(or $(IMAGES),$(SAMPLE))" $(if $(RUN),--out "$(RUN)") --preset $(PRESET) $(FIT_OPTIONS)
 
-test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
+# The CUDA driver, compiled for the processor: what tests/cuda runs where there is no GPU.
+emulated: $(VENV)/.dev
+	PATH="$(abspath $(BIN)):$$PATH" cmake -S cuda -B build/emulated/cmake -G Ninja --log-level=WARNING \
+		-DCMAKE_BUILD_TYPE=Release -DSPLAT_CUDA=OFF -DSPLAT_EMULATED=ON -DSPLAT_OUTPUT_DIR=$(CURDIR)/build/emulated \
+		-DPython_EXECUTABLE=$(abspath $(BIN)/python) -Dnanobind_DIR=$$($(BIN)/python -m nanobind --cmake_dir)
+	PATH="$(abspath $(BIN)):$$PATH" cmake --build build/emulated/cmake --target _emulated
+
+test: $(VENV)/.dev emulated
+	OMP_NUM_THREADS=1 SPLAT_REQUIRE_EMULATED=1 $(BIN)/python -m pytest -m "not slow"
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow --timeout 1800

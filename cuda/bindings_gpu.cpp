@@ -242,8 +242,11 @@ void bind_gpu(nanobind::module_& parent) {
 }
 
 #ifdef SPLAT_EMULATED
+void bind_emulator(nanobind::module_&);
+
 NB_MODULE(_emulated, m) {
     nanobind::set_leak_warnings(false);
     bind_gpu(m);
+    bind_emulator(m);
 }
 #endif

@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "fibers.h"
@@ -72,6 +75,18 @@ class Machine {
         return suspend(self);
     }
 
+    // Reports a problem that a compiler's check found, and never comes back to the thread that has it.
+    [[noreturn]] void abandon(const std::string& problem) {
+        if (!running_) std::fprintf(stderr, "%s\n", problem.c_str()), std::abort();
+        try {
+            fail(problem);
+        } catch (...) {
+            error_ = std::current_exception();
+        }
+        suspend(*running_);
+        __builtin_trap();
+    }
+
     unsigned lane() const { return unsigned(running_ - threads_.data()) % 32; }
 
   private:
@@ -105,9 +120,10 @@ class Machine {
             running_ = &threads_[schedule.take(ready_)];
             threadIdx = running_->index;
             switch_fiber(&host_stack_pointer_, running_->stack_pointer);
-            if (error_) std::rethrow_exception(error_);
+            if (error_) break;
         }
         running_ = nullptr;
+        if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
         if (returned_ < threads_.size()) fail("threads wait for others that do not come");
     }
 

@@ -21,8 +21,6 @@ namespace splat::emulate {
 // Leaves the running fiber, its stack pointer in *from, and goes on where `to` left off (or begins).
 __attribute__((noinline)) inline void switch_fiber(void** from, void* to) {
 #if defined(__x86_64__)
-    register void** rdi_from asm("rdi") = from;
-    register void* rsi_to asm("rsi") = to;
     asm volatile(
         "leaq -128(%%rsp), %%rsp\n\t"  // the red zone
         "pushq %%rbp\n\t"
@@ -37,7 +35,7 @@ __attribute__((noinline)) inline void switch_fiber(void** from, void* to) {
         "popq %%rbx\n\t"
         "popq %%rbp\n\t"
         "leaq 128(%%rsp), %%rsp"
-        : "+r"(rdi_from), "+r"(rsi_to)
+        : "+D"(from), "+S"(to)
         :
         : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1", "xmm2",
           "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
