@@ -11,7 +11,7 @@
 // on an H100, longer where memory is slower, and 75 MB of it would have to be held.
 #include <algorithm>
 
-#include "include/splat/ssim.h"
+#include "../include/splat/ssim.h"
 #include "stages.h"
 
 namespace splat::gpu {
