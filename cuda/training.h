@@ -27,10 +27,14 @@ struct AdamConstants {
 
 // Adam on the SH coefficients, taken where their gradient is made (stage_project_backward.h): the
 // gradient is never written. rates: one per column [sh_stored * 3], times inverse_bias1.
+// With `accumulated` (shaped as param) gradients add up there from render to render: where the step is
+// due, it is taken with what has added up and this render's, and `accumulated` begins anew at 0.
 struct ShStep {
     AdamConstants constants;
     float *param, *exp_avg, *exp_avg_sq;
     float rates[48];
+    float* accumulated = nullptr;
+    bool due = true;            // of no meaning without `accumulated`
 };
 
 constexpr int64_t kAdamColumns = 1024;  // columns with a rate of their own, at most

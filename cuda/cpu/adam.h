@@ -1,11 +1,9 @@
-// Fused Adam step (Kingma and Ba 2015; the arithmetic of torch.optim.Adam), limited by memory bandwidth:
-//     m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2
-//     p -= rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+// Fused Adam step (adam_step.h), limited by memory bandwidth.
 #pragma once
 
+#include "../adam_step.h"
 #include "pool.h"
 #include "simd.h"
-#include "../training.h"
 
 SPLAT_BEGIN
 
@@ -19,12 +17,11 @@ SPLAT_HD void adam_update(const AdamConstants& c, vf g, vf rate, int n, float* p
         if (Whole) v.store(p);
         else v.store_n(p, n);
     };
-    const vf m = fma_(vf(c.beta1), load(exp_avg), vf(c.one_minus_beta1) * g);
-    const vf v = fma_(vf(c.beta2), load(exp_avg_sq), vf(c.one_minus_beta2) * (g * g));
-    const vf root = fma_(sqrt_(v), vf(c.inverse_root_bias2), vf(c.eps));
+    vf p = load(param), m = load(exp_avg), v = load(exp_avg_sq);
+    adam_step(c, g, rate, p, m, v);
     store(m, exp_avg);
     store(v, exp_avg_sq);
-    store(load(param) - rate * (m / root), param);
+    store(p, param);
 }
 
 namespace adam_detail {

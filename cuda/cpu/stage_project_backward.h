@@ -29,6 +29,20 @@ inline void add_slots(const Frame& frame, const float* sums, const Row* const* r
         for (int k = 0; k < Sums; ++k) out[k][l] = 0.f;
 }
 
+// What ShStep does with the gradient of W (or n) columns of one row; `at` in the arrays, `column` in rates.
+template <bool Whole>
+inline void take_sh(const ShStep& s, int64_t at, int column, int n, vf gradient) {
+    if (s.accumulated) {
+        float* sum = s.accumulated + at;
+        gradient = gradient + (Whole ? vf::load(sum) : vf::load_n(sum, n));
+        const vf left = s.due ? vf(0.f) : gradient;
+        Whole ? left.store(sum) : left.store_n(sum, n);
+        if (!s.due) return;
+    }
+    adam_update<Whole>(s.constants, gradient, Whole ? vf::load(s.rates + column) : vf::load_n(s.rates + column, n), n,
+                       s.param + at, s.exp_avg + at, s.exp_avg_sq + at);
+}
+
 // The gradient of a row's first N SH numbers, a part at a time, to where it goes.
 template <int N>
 inline void put_sh(const FrameInput& in, const FrameGradients& g, int64_t base, const int32_t* index, int lanes,
@@ -39,7 +53,6 @@ inline void put_sh(const FrameInput& in, const FrameGradients& g, int64_t base, 
         for (int l = 0; l < lanes; ++l) rows[l] = g.sh + (base + index[l]) * stride;
         return store_rows<N>(rows, gradient, lanes);
     }
-    const ShStep& s = *g.sh_step;
     for (int k = 0; k < N; k += W) {
         vf part[W];
         const int n = N - k < W ? N - k : W;
@@ -47,12 +60,8 @@ inline void put_sh(const FrameInput& in, const FrameGradients& g, int64_t base, 
         transpose(part);
         for (int l = 0; l < lanes; ++l) {
             const int64_t at = (base + index[l]) * stride + k;
-            if (n == W)
-                adam_update<true>(s.constants, part[l], vf::load(s.rates + k), W, s.param + at, s.exp_avg + at,
-                                  s.exp_avg_sq + at);
-            else
-                adam_update<false>(s.constants, part[l], vf::load_n(s.rates + k, n), n, s.param + at, s.exp_avg + at,
-                                   s.exp_avg_sq + at);
+            if (n == W) take_sh<true>(*g.sh_step, at, k, W, part[l]);
+            else take_sh<false>(*g.sh_step, at, k, n, part[l]);
         }
     }
 }
@@ -69,14 +78,10 @@ inline void clear_sh(const FrameInput& in, const FrameGradients& g, int64_t from
         }
         return;
     }
-    const ShStep& s = *g.sh_step;
+    if (g.sh_step->accumulated && !g.sh_step->due) return;
     for (int64_t i = from; i < to; ++i)
-        for (int k = first; k < columns; k += W) {
-            const int n = columns - k < W ? columns - k : W;
-            const int64_t at = i * columns + k;
-            adam_update<false>(s.constants, vf(0.f), vf::load_n(s.rates + k, n), n, s.param + at, s.exp_avg + at,
-                               s.exp_avg_sq + at);
-        }
+        for (int k = first; k < columns; k += W)
+            take_sh<false>(*g.sh_step, i * columns + k, k, columns - k < W ? columns - k : W, vf(0.f));
 }
 
 // Through max(0, 1/2 + sum basis_k sh_k): hands on dL/dsh, returns dL/d(mean - camera centre).
