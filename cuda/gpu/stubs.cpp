@@ -11,5 +11,4 @@ STUB void stage_blend(Frame&, const FrameInput&, const FrameOutput&, bool, cudaS
 STUB void stage_blend_backward(Frame&, const FrameInput&, const FrameOutput&, const FrameGradients&, cudaStream_t) { missing("stage_blend_backward"); }
 STUB void stage_project_backward(Frame&, const FrameInput&, const FrameGradients&, cudaStream_t) { missing("stage_project_backward"); }
 STUB void adam(const AdamTensor&, const AdamConstants&, cudaStream_t) { missing("adam"); }
-STUB void knn_mean_squared(Memory&, const float*, int64_t, int, float*, cudaStream_t) { missing("knn"); }
 }  // namespace splat::gpu
