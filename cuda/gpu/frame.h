@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "../frame_io.h"
 #include "cuda.h"
@@ -39,6 +40,9 @@ class Device {
     void clear() {
         if (data_) memory_->release(data_);
         data_ = nullptr, capacity_ = 0;
+    }
+    void swap(Device& other) {
+        std::swap(data_, other.data_), std::swap(capacity_, other.capacity_), std::swap(memory_, other.memory_);
     }
     T* get() const { return data_; }
     int64_t capacity() const { return capacity_; }
@@ -120,6 +124,7 @@ struct Frame {
     Device<float> geometry_sums;       // the same with kGeometrySums; geometry only
     Device<float4> color_gradients;    // [N] of the colours before their clamp at 0
     Device<float> pose_sums;           // [blocks, 16]
+    Device<unsigned long long> totals; // [2] pairs and visible splats, while they add up
     Device<Counts> device_counts;      // [1]
     Device<uint8_t> scratch;           // CUB's
 
