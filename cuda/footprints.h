@@ -63,6 +63,20 @@ SPLAT_HD Seen<F> make_footprint(const FrameInput& in, const View<F>& view, const
     return seen;
 }
 
+SPLAT_HD int clamp_tile(float v, int high) { return v <= 0.f ? 0 : v >= float(high) ? high : int(v); }
+
+// The row's rectangle: the tiles whose pixel centres [16 i + 0.5, 16 i + 15.5] are within `ex` and `ey`
+// of its mean.
+SPLAT_HD void set_tiles(Row& row, float ex, float ey, int tiles_x, int tiles_y) {
+    constexpr float tile = 1.f / kTile;
+    const int x0 = clamp_tile((row.mx - ex - 0.5f) * tile, tiles_x - 1);
+    const int y0 = clamp_tile((row.my - ey - 0.5f) * tile, tiles_y - 1);
+    const int x1 = clamp_tile((row.mx + ex - 0.5f) * tile, tiles_x - 1);
+    const int y1 = clamp_tile((row.my + ey - 0.5f) * tile, tiles_y - 1);
+    row.tile_x = uint16_t(x0), row.tile_y = uint16_t(y0);
+    row.tiles_x = uint16_t(x1 - x0 + 1), row.tiles_y = uint16_t(y1 - y0 + 1);
+}
+
 // A splat's footprint and the sums of its pixels: what goes back.
 template <class F>
 struct RowSums {

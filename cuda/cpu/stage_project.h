@@ -57,10 +57,6 @@ inline void load_sh(const FrameInput& in, int64_t base, const int32_t* index, vf
     }
 }
 
-// Colours stop here: an infinite one times a weight of 0 would put NaN into pixels that the splat
-// does not touch.
-constexpr float kColorMax = 1e30f;
-
 // Colour of W Gaussians: max(0, 1/2 + sum_k basis_k sh_k); NaN counts as 0.
 inline Vec3<vf> sh_color(const FrameInput& in, int64_t base, const int32_t* index, Vec3<vf> direction) {
     vf basis[16], sh[48];
@@ -75,8 +71,6 @@ inline Vec3<vf> sh_color(const FrameInput& in, int64_t base, const int32_t* inde
     const vf zero(0.f), most(kColorMax);
     return {min_(max_(c.x, zero), most), min_(max_(c.y, zero), most), min_(max_(c.z, zero), most)};
 }
-
-inline int clamp_tile(float v, int high) { return v <= 0.f ? 0 : v >= float(high) ? high : int(v); }
 
 // Rows of the visible among W consecutive Gaussians; returns how many ids were written.
 inline int project_lanes(const FrameInput& in, const View<vf>& view, Frame& frame, int64_t first, int lanes,
@@ -104,14 +98,7 @@ inline int project_lanes(const FrameInput& in, const View<vf>& view, Frame& fram
         row.log2_opacity = out[5][l];
         row.kx = out[6][l], row.ky = out[7][l];
         row.p = out[8][l], row.limit = out[9][l];
-        // tiles whose pixel centres [16 i + 0.5, 16 i + 15.5] the box can reach
-        const float ex = out[10][l], ey = out[11][l], tile = 1.f / kTile;
-        const int x0 = clamp_tile((row.mx - ex - 0.5f) * tile, frame.tiles_x - 1);
-        const int y0 = clamp_tile((row.my - ey - 0.5f) * tile, frame.tiles_y - 1);
-        const int x1 = clamp_tile((row.mx + ex - 0.5f) * tile, frame.tiles_x - 1);
-        const int y1 = clamp_tile((row.my + ey - 0.5f) * tile, frame.tiles_y - 1);
-        row.tile_x = uint16_t(x0), row.tile_y = uint16_t(y0);
-        row.tiles_x = uint16_t(x1 - x0 + 1), row.tiles_y = uint16_t(y1 - y0 + 1);
+        set_tiles(row, out[10][l], out[11][l], frame.tiles_x, frame.tiles_y);
         if (in.filter == Filter::exact && row.p == 0.f)
             store_strip(frame.strip.get() + (first + l) * 8,
                         strip_splat(row.l11, row.l21, row.l22, row.log2_opacity, {0.f, 0.f}, in.strips));

@@ -7,6 +7,10 @@
 
 SPLAT_BEGIN
 
+// Colours stop here: an infinite one times a weight of 0 would put NaN into pixels that the splat
+// does not touch.
+constexpr float kColorMax = 1e30f;
+
 constexpr int sh_count(int degree) { return (degree + 1) * (degree + 1); }
 
 // basis[0 .. sh_count(degree))
