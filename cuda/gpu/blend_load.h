@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "../include/splat/geometry.h"
+#include "../include/splat/tile_test.h"
 #include "blend.h"
 
 namespace splat::gpu {
@@ -42,22 +43,13 @@ SPLAT_HD Row nowhere() {
     return row;
 }
 
-// Bit s: sub-tile s of the tile at (x0, y0) holds a pixel centre where the splat's alpha can reach 1/255:
-// the smallest u^2 + v^2 over its centres, found on the edges that face the splat (see cpu/block.h).
+// Bit s: sub-tile s of the tile at (x0, y0) holds a pixel centre where the splat's alpha can reach 1/255.
 SPLAT_HD uint32_t sub_tiles_met(const Row& row, float x0, float y0, float grow) {
+    const Reach reach{row.mx, row.my, row.l11, row.l21, row.l22, row.kx, row.ky, row.limit};
     uint32_t met = 0;
     for (int s = 0; s < kSubTiles; ++s) {
-        const float left = x0 + float(s % 2 * kSubWidth) + 0.5f - row.mx - grow;
-        const float top = y0 + float(s / 2 * kSubHeight) + 0.5f - row.my - grow;
-        const float right = left + (float(kSubWidth - 1) + 2.f * grow);
-        const float bottom = top + (float(kSubHeight - 1) + 2.f * grow);
-        const float near_x = min_(max_(0.f, left), right), near_y = min_(max_(0.f, top), bottom);
-        const float at_y = min_(max_(row.ky * near_x, top), bottom);
-        const float at_x = min_(max_(row.kx * near_y, left), right);
-        const float u1 = fma_(row.l11, near_x, row.l21 * at_y), v1 = row.l22 * at_y;
-        const float u2 = fma_(row.l11, at_x, row.l21 * near_y), v2 = row.l22 * near_y;
-        const float q = min_(fma_(u1, u1, v1 * v1), fma_(u2, u2, v2 * v2));
-        met |= uint32_t(q <= row.limit) << s;
+        const float x = x0 + (float(s % 2 * kSubWidth) + 0.5f), y = y0 + (float(s / 2 * kSubHeight) + 0.5f);
+        met |= uint32_t(reaches(reach, x, y, float(kSubWidth - 1), float(kSubHeight - 1), grow)) << s;
     }
     return met;
 }

@@ -62,8 +62,8 @@ struct PlainPixel {
             const float hu = weight * pu, hv = weight * pv;
             u += hu, v += hv;
             uu = fma_(hu, pu, uu), uv = fma_(hu, pv, uv), vv = fma_(hv, pv, vv);
-            abs_x += abs_(hu);
-            abs_y += abs_(fma_(s.l21, hu, s.l22 * hv));
+            abs_x += ::fabsf(hu);  // costs nothing on a device, which abs_ does
+            abs_y += ::fabsf(fma_(s.l21, hu, s.l22 * hv));
         }
         SPLAT_HD void put(const PlainSplat&, float* to) const {
             to[kSumH] = h, to[kSumU] = u, to[kSumV] = v, to[kSumUU] = uu, to[kSumUV] = uv, to[kSumVV] = vv;
