@@ -20,9 +20,15 @@ StepConstants = tuple[float, float, float, int]
 
 
 class Core(Protocol):
-    """The native operations on one device. Tensors are contiguous and on that device."""
+    """The native operations on one device. Tensors are contiguous and on that device.
+
+    Attributes:
+        device: that device.
+        idle: frames that nobody uses, with their work space; may be cleared at any time.
+    """
 
     device: torch.device
+    idle: list[Any]
 
     def frame(self) -> Any:
         """A frame for a render and its backward; reused from earlier ones."""

@@ -93,6 +93,13 @@ class Engine:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
+    def release(self) -> None:
+        """Give back work space and memory that are kept for the next call."""
+        if self.name == "native":
+            core_for(self.device).idle.clear()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def set_threads(self, threads: int) -> None:
         """Use this many processor threads from now on.
 
@@ -108,12 +115,11 @@ class Engine:
             torch.set_num_threads(threads)
 
 
-def choose_engine(device: torch.device | None = None) -> Engine:
-    """The native core where it is built, else plain PyTorch; on ``device``, by default the processor."""
+def choose_engine() -> Engine:
+    """The native core where it is built, else plain PyTorch; on the processor."""
     from splat import native_core
 
-    name: EngineName = "native" if native_core.available() else "reference"
-    return Engine(name, device or torch.device("cpu"))
+    return Engine("native" if native_core.available() else "reference")
 
 
 def _plain_spacing(points: Tensor, neighbours: int, start: int) -> Tensor:

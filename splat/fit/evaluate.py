@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -81,7 +81,7 @@ def _score(
     store: PhotoSource,
 ) -> ViewScore:
     view, device = capture.views[index], gaussians.means.device
-    engine = choose_engine(device)
+    engine = replace(choose_engine(), device=device)
     photo = store.get(index, 1, settings.background)
     started = time.perf_counter()
     with torch.no_grad():

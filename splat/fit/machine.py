@@ -53,6 +53,15 @@ def free_gpu_memory_gib(device: torch.device) -> float:
     return (free + kept) / GIB
 
 
+def used_memory_gib(device: str) -> float:
+    """Memory of this process now, GiB: resident, or on the CUDA device ``device`` what torch has taken."""
+    if device == "cpu":
+        return resident_memory_gib()
+    import torch
+
+    return torch.cuda.memory_reserved(device) / GIB
+
+
 def peak_gpu_memory_gib(device: str) -> float | None:
     """Most memory that tensors and work space have had on a CUDA device, GiB; None for the processor."""
     if device == "cpu":

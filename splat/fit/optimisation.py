@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from splat.cameras import Camera
 from splat.capture.types import Capture
 from splat.errors import SplatError
 from splat.fit.engine import Engine
 from splat.fit.filter3d import UPDATE_EVERY, Filter3D
-from splat.fit.photos import RGB, PhotoStore
+from splat.fit.out_of_memory import OutOfMemory
+from splat.fit.photos import RGB, PhotoSource
 from splat.fit.presets import Plan
 from splat.fit.protocols import Change, Loss, Schedule, Strategy
 from splat.fit.scene import TrainedScene
 from splat.fit.viewpoints import ViewOrder
 from splat.gaussians import Gaussians
 from splat.morton import morton_order
-from splat.rasterize import RenderSettings, rasterize
+from splat.rasterize import Rendered, RenderSettings, rasterize
 
 LOOK_AHEAD = 4
 CHECK_EVERY = 50
@@ -35,8 +39,8 @@ class Optimisation:
         schedule: rates, degrees and sizes by iteration.
         strategy: adds and removes Gaussians.
         loss: compares render and photo.
-        photos: training targets.
-        engine: its name is the rasteriser's backend.
+        photos: training targets, on the engine's device.
+        engine: its name is the rasteriser's backend; its device that of scene and photos.
 
     Attributes:
         iteration: steps done.
@@ -52,7 +56,7 @@ class Optimisation:
         schedule: Schedule,
         strategy: Strategy,
         loss: Loss,
-        photos: PhotoStore,
+        photos: PhotoSource,
         engine: Engine,
     ) -> None:
         self.capture, self.plan, self.scene = capture, plan, scene
@@ -61,43 +65,90 @@ class Optimisation:
         self.iteration = 0
         self.filter: Filter3D | None = None
         if plan.filter3d:
-            self.filter = Filter3D([capture.views[index].camera for index in capture.train])
+            cameras = [capture.views[index].camera for index in capture.train]
+            self.filter = Filter3D(cameras, engine.device)
         self._view: int | None = None
         self.change: Change | None = None
         self._order = ViewOrder(capture.train, plan.seed)
         self._backgrounds = torch.Generator().manual_seed(plan.seed + 1)
         self._cameras: dict[tuple[int, int], Camera] = {}
+        self._losses: list[Tensor | float] = []
 
-    def step(self) -> float:
+    @property
+    def count(self) -> int:
+        """Gaussians now."""
+        return len(self.scene)
+
+    def step(self) -> None:
         """Train on the next photo.
-
-        Returns:
-            The loss.
 
         Raises:
             SplatError: the loss or a parameter is not finite any more, or a photo cannot be read.
+            OutOfMemory: of the device. Either nothing has changed, or the step is done (``iteration`` tells)
+                and at most what comes after it, densification above all, was left out.
         """
         iteration, scene = self.iteration, self.scene
         rates, factor = self.schedule.rates(iteration), self.schedule.downscale(iteration)
+        drawn = self._backgrounds.get_state() if self.plan.random_background else None
         view = self._view = self._order.next()
+        camera = self._camera(view, factor)
+        try:
+            rendered = self._gradients(view, camera, rates, factor)
+        except OutOfMemory:
+            self._order.put_back(view)
+            if drawn is not None:
+                self._backgrounds.set_state(drawn)
+            scene.clear_gradients()
+            raise
+        self.change = None
+        try:
+            self.strategy.before_step(scene, rendered, camera, iteration)
+        finally:  # the step on "sh" was taken with the gradients: there is no way back
+            scene.step(rates)
+            self.iteration += 1
+        del rendered
+        self._after_step(rates)
+
+    def mean_loss(self) -> float:
+        """Mean loss of the steps since this was last asked; waits for the device.
+
+        Raises:
+            SplatError: one of them is not finite.
+        """
+        on_device = [value for value in self._losses if isinstance(value, Tensor)]
+        values = [value for value in self._losses if isinstance(value, float)]
+        if on_device:
+            values += torch.stack(on_device).tolist()
+        self._losses = []
+        if not all(map(math.isfinite, values)):
+            raise self._broken("the loss is not a finite number")
+        return fmean(values)
+
+    def _gradients(self, view: int, camera: Camera, rates: dict[str, float], factor: int) -> Rendered:
+        """Render, compare and go back: the gradients are there, and the step on "sh" is taken."""
+        iteration, scene = self.iteration, self.scene
         self.photos.prefetch(self._order.upcoming(LOOK_AHEAD), factor)
         background = self._background()
         photo = self.photos.get(view, factor, background if self.plan.random_background else None)
-        camera = self._camera(view, factor)
         settings = self._settings(iteration, background)
         target = None if self.filter else scene.gradient_target(rates)
         rendered = rasterize(self._shown(), camera, settings, self.engine.name, check=False, target=target)
         loss = self.loss(rendered.color, photo.pixels, photo.mask, iteration / self.plan.iterations)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise self._broken("the loss is not a finite number")
+        value: Tensor | float = loss.detach()
+        if self.engine.device.type == "cpu":  # elsewhere this would wait for the device; see mean_loss
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise self._broken("the loss is not a finite number")
         scene.clear_gradients()
         if loss.requires_grad:
             loss.backward()
             scene.adopt(target)
-        self.strategy.before_step(scene, rendered, camera, iteration)
-        scene.step(rates)
-        self.iteration += 1
+        self._losses.append(value)
+        return rendered
+
+    def _after_step(self, rates: dict[str, float]) -> None:
+        """Densify and check, when due."""
+        scene = self.scene
         self.change = self.strategy.after_step(scene, rates, self.iteration)
         if self.change is not None:
             scene.keep(morton_order(scene.gaussians.means))
@@ -105,7 +156,25 @@ class Optimisation:
             self.filter.update(scene.gaussians)
         if self.iteration % CHECK_EVERY == 0:
             self.check()
-        return value
+
+    def release(self) -> int:
+        """Give back all memory of the device that is only kept for speed.
+
+        Returns:
+            Bytes that were of photos, which are not kept there any more.
+        """
+        self.scene.forget_gradients()
+        freed = self.photos.release()
+        self.engine.release()
+        return freed
+
+    def shrink(self, budget: int) -> None:
+        """At most ``budget`` Gaussians from now on; the faintest beyond it go."""
+        self.plan = replace(self.plan, budget=budget)
+        self.strategy.limit(budget)
+        if len(self.scene) > budget:
+            logits = self.scene.gaussians.logit_opacities.detach().cpu()
+            self.scene.keep_by_way_of_host(logits.topk(budget).indices.sort().values)
 
     def try_view(self, view: int) -> None:
         """The work of a step on one photo at full size, changing nothing but the gradients."""
@@ -121,7 +190,7 @@ class Optimisation:
     def load_photos(self) -> None:
         """Decode every photo now, if all of them fit into the memory set aside for them."""
         pixels = sum(view.camera.width * view.camera.height for view in self.capture.views)
-        if 5 * pixels <= self.plan.photo_bytes:
+        if 5 * pixels <= self.plan.photo_bytes:  # what a GPU has room for is uploaded, too
             self.photos.preload([*self.capture.train, *self.capture.test])
 
     def finished(self) -> Gaussians:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from splat.devices import check_name
 from splat.errors import SplatError
 from splat.gaussians import Antialias, Kernel
 
@@ -25,8 +26,12 @@ class FitOptions:
     """Training steps, one photo each. All schedules stretch to this number."""
     budget: int | None = None
     """Most Gaussians the scene may ever have."""
+    device: str = "auto"
+    """Where to train: auto (an NVIDIA GPU if one can be used, else the processor), cpu, cuda, or cuda:1 for
+    the second GPU. A resumed run stays where it was begun."""
     max_memory: float | None = None
-    """Most memory to plan for, in GiB; lowers the budget if needed. Default: 80% of what is free."""
+    """Most memory to plan for, in GiB, of the GPU if training runs there; lowers the budget if needed.
+    Default: 80% of what is free, on a GPU 85%."""
     max_seconds: float | None = None
     """Most seconds of training. Iterations are planned to fit, and training stops cleanly at the limit."""
     strategy: StrategyName = "adc"
@@ -60,6 +65,7 @@ class FitOptions:
     """Continue from the run folder's last checkpoint."""
 
     def __post_init__(self) -> None:
+        check_name(self.device)
         _require_whole("--iterations", self.iterations, 1)
         _require_whole("--budget", self.budget, 1)
         _require_whole("--threads", self.threads, 1)

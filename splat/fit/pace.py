@@ -6,7 +6,7 @@ import time
 from statistics import median
 
 from splat.fit.optimisation import Optimisation
-from splat.fit.presets import MS_PER_TEN_THOUSAND
+from splat.fit.presets import GPU_MS_PER_TEN_THOUSAND, MS_PER_TEN_THOUSAND
 from splat.fit.rate import work
 
 SAMPLES = 5
@@ -25,6 +25,12 @@ def growth_seconds(optimisation: Optimisation) -> float:
     return MS_PER_TEN_THOUSAND / 1000 * added / 1e4 / (plan.threads / 2) ** 0.85
 
 
+def gpu_growth_seconds(optimisation: Optimisation) -> float:
+    """The same on a GPU."""
+    added = max(0, optimisation.plan.budget - len(optimisation.scene))
+    return GPU_MS_PER_TEN_THOUSAND / 1000 * added / 1e4
+
+
 def iterations_within(seconds: float, optimisation: Optimisation) -> int:
     """Iterations that should take ``seconds``, from a few steps at full size that change nothing.
 
@@ -35,14 +41,17 @@ def iterations_within(seconds: float, optimisation: Optimisation) -> int:
     samples = []
     for view in (optimisation.capture.train * SAMPLES)[:SAMPLES]:
         optimisation.photos.get(view, 1)
+        optimisation.engine.wait()
         started = time.perf_counter()
         optimisation.try_view(view)
+        optimisation.engine.wait()
         samples.append(time.perf_counter() - started)
     share, steps = 0.0, 100
     for step in range(steps):
         share += (
             work(optimisation.schedule.downscale(int(step / steps * optimisation.plan.iterations))) / steps
         )
-    mean = median(samples) * GROWTH * share + REACHED * growth_seconds(optimisation)
+    growth = growth_seconds if optimisation.plan.device == "cpu" else gpu_growth_seconds
+    mean = median(samples) * GROWTH * share + REACHED * growth(optimisation)
     possible = SAFETY * seconds / mean
     return int(min(MOST, max(FEWEST, possible)))

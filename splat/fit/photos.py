@@ -229,7 +229,9 @@ def composited(rgb: Tensor, alpha: Tensor | None, mask: Tensor | None, backgroun
     if alpha is None:
         return Photo(rgb, mask)
     clear = 1 - alpha.to(torch.float32)[..., None] / 255
-    behind = torch.stack([torch.full((), part, dtype=torch.float32, device=rgb.device) for part in background])
+    behind = torch.stack(
+        [torch.full((), part, dtype=torch.float32, device=rgb.device) for part in background]
+    )
     return Photo(unit_rgb(rgb) + clear * behind, mask)
 
 

@@ -25,7 +25,7 @@ class Progress:
         loss: smoothed training loss; None before the first step.
         psnr: last held-out mean PSNR in dB; None before the first evaluation.
         gaussians: Gaussians now.
-        memory_gib: resident memory of the process.
+        memory_gib: resident memory of the process; its GPU memory where training runs on a GPU.
         seconds: training seconds so far (evaluation and writing excluded).
     """
 

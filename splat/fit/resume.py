@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+import torch
+
 from splat.capture.types import Capture
+from splat.devices import Choice, choose_device
 from splat.errors import SplatError
 from splat.fit import checkpoint
+from splat.fit.machine import GIB, detect
 from splat.fit.options import FitOptions
 from splat.fit.presets import Plan
 from splat.fit.run import RunFolder
 
-FREE = ("max_seconds", "resume")
+FREE = ("max_seconds", "resume", "device")
 """Options that may differ when a run is resumed."""
 
 
@@ -41,6 +45,15 @@ class Saved:
     new_notes: list[str]
     log_position: int
 
+    def on(self, choice: Choice) -> Saved:
+        """The same, to be gone on with on a device; photos take a quarter of a GPU that is new to the run."""
+        device = str(choice.device)
+        if device == self.plan.device:
+            return self
+        bytes_there = int(0.25 * detect(choice.device).gpu_memory_gib * GIB)
+        plan = replace(self.plan, device=device, device_photo_bytes=bytes_there)
+        return replace(self, plan=plan, new_notes=[*self.new_notes, *([choice.note] if choice.note else [])])
+
 
 def read_saved(run: RunFolder, options: FitOptions) -> Saved:
     """The last whole checkpoint of a run.
@@ -66,6 +79,31 @@ def read_saved(run: RunFolder, options: FitOptions) -> Saved:
         new_notes=news,
         log_position=int(state["log_position"]),
     )
+
+
+def resumed_device(options: FitOptions, plan: Plan) -> Choice:
+    """Where a resumed run goes on: where it was begun, unless another device is asked for by name.
+
+    Returns:
+        The device, and a sentence if it is of another kind than that of the beginning.
+
+    Raises:
+        SplatError: that device cannot be used here.
+    """
+    if options.device != "auto":
+        choice = choose_device(options.device)
+        if choice.device.type == torch.device(plan.device).type:
+            return choice
+        note = f"goes on on {choice.device}, begun on {plan.device}: not bit for bit as an unbroken run"
+        return Choice(choice.device, note)
+    try:
+        return choose_device(plan.device)
+    except SplatError as error:
+        raise SplatError(
+            f"the run was begun on {plan.device}, which cannot be used here: {error}",
+            expected="the device of its beginning, so that the same bits come out",
+            advice="Name another one to go on there all the same: --device cpu, say",
+        ) from error
 
 
 def plan_state(plan: Plan) -> dict[str, Any]:

@@ -70,6 +70,11 @@ class TrainedScene:
         for value in self.gaussians.parameters().values():
             value.grad = None
 
+    def forget_gradients(self) -> None:
+        """As ``clear_gradients``, and give back the memory kept for the next."""
+        self.clear_gradients()
+        self._buffers = {}
+
     def step(self, rates: dict[str, float]) -> None:
         """One optimiser step with the gathered gradients."""
         self.adam.rates.update(rates)
@@ -82,7 +87,7 @@ class TrainedScene:
             rows: int64 row numbers, in their new order; None for all as they are.
             new: every trained tensor by name, [M, ...], or None for no new ones.
         """
-        self._forget_gradients()
+        self.forget_gradients()
         old = self.gaussians.parameters()
         parameters = {
             name: _picked(value.detach(), rows, None if new is None else new[name])
@@ -166,11 +171,6 @@ class TrainedScene:
         self._replace(parameters)
         adam = {k: v.to(self.device) if isinstance(v, Tensor) else v for k, v in state["adam"].items()}
         self.adam.load_state_dict(adam)
-
-    def _forget_gradients(self) -> None:
-        """Give back the gradients: there will be another number of rows."""
-        self.clear_gradients()
-        self._buffers = {}
 
     def _replace(self, parameters: dict[str, Tensor]) -> None:
         self.gaussians = _leaves(parameters, self.gaussians.antialias)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from statistics import fmean
 
 from splat.fit import checkpoint
 from splat.fit.evaluate import ViewScore, evaluate
 from splat.fit.log import RunLog
-from splat.fit.machine import resident_memory_gib
+from splat.fit.machine import used_memory_gib
 from splat.fit.metrics import mean_psnr
 from splat.fit.optimisation import Optimisation
 from splat.fit.options import FitOptions
+from splat.fit.out_of_memory import MemoryGuard, NoRoom, with_room
 from splat.fit.progress import Ending, FitHooks, Phase, Progress
 from splat.fit.rate import Rate
 from splat.fit.resume import Saved, fingerprint, plan_state
@@ -57,7 +59,6 @@ class Session:
             self.note(note, keep=saved is not None)
         self._rate = Rate(optimisation.schedule, optimisation.plan.iterations)
         self._loss: float | None = None
-        self._recent: list[float] = []
         self._reported = self._shown = 0.0
         self._saved_at = optimisation.iteration if saved else -1
 
@@ -69,15 +70,24 @@ class Session:
         with StopRequest() as stop:
             if self._saved_at < 0:
                 self.checkpoint()
-            ending = self._loop(stop)
-            if self._saved_at != optimisation.iteration:
-                optimisation.check()
-                self.checkpoint()
+            try:
+                ending = self._loop(stop)
+            except NoRoom as error:
+                if error.intact:
+                    self._keep()
+                raise
+            self._keep()
         if ending != "finished":
             self.note(
                 f"ended after {optimisation.iteration} of {optimisation.plan.iterations} iterations: {ending}"
             )
         return ending
+
+    def _keep(self) -> None:
+        """A checkpoint of the scene as it is, unless there is one."""
+        if self._saved_at != self.optimisation.iteration:
+            self.optimisation.check()
+            self.checkpoint()
 
     def announce(self, phase: Phase) -> None:
         """Tell the caller where things stand."""
@@ -111,17 +121,19 @@ class Session:
 
     def _loop(self, stop: StopRequest) -> Ending:
         optimisation, limit = self.optimisation, self.options.max_seconds
+        guard = MemoryGuard(optimisation, self.note)
         while optimisation.iteration < optimisation.plan.iterations:
             if stop.requested or self.hooks.should_stop():
                 return "stopped"
             if limit is not None and self.seconds >= limit:
                 return "time limit"
             started = time.perf_counter()
-            self._recent.append(optimisation.step())
+            done = guard.step()
             spent = time.perf_counter() - started
             self.seconds += spent
-            self._rate.add(optimisation.iteration, spent)
-            self._after_step()
+            if done:
+                self._rate.add(optimisation.iteration, spent)
+                self._after_step()
         return "finished"
 
     def _after_step(self) -> None:
@@ -146,15 +158,14 @@ class Session:
         self._report()
 
     def _log_step(self) -> None:
-        self._loss = fmean(self._recent)
-        self._recent.clear()
+        self._loss = self.optimisation.mean_loss()
         self.log.write(
             "train",
             iteration=self.optimisation.iteration,
             loss=self._loss,
             gaussians=len(self.optimisation.scene),
             it_per_second=self._rate.per_second,
-            memory_gib=resident_memory_gib(),
+            memory_gib=used_memory_gib(self.optimisation.plan.device),
             seconds=self.seconds,
         )
 
@@ -173,7 +184,8 @@ class Session:
         if not capture.test:
             return
         scene, settings = optimisation.finished(), optimisation.scoring_settings()
-        self._log_scores(evaluate(scene, capture, capture.test, settings, photos=optimisation.photos))
+        score = partial(evaluate, scene, capture, capture.test, settings, photos=optimisation.photos)
+        self._log_scores(with_room(score, optimisation.release))
 
     def _log_scores(self, scores: Sequence[ViewScore]) -> None:
         self.psnr = mean_psnr(scores)
@@ -199,6 +211,6 @@ class Session:
             loss=self._loss,
             psnr=self.psnr,
             gaussians=len(self.optimisation.scene),
-            memory_gib=resident_memory_gib(),
+            memory_gib=used_memory_gib(self.optimisation.plan.device),
             seconds=self.seconds,
         )

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
+
+import torch
 
 from splat import __version__
 from splat.capture.types import Capture
+from splat.devices import choose_device
 from splat.errors import SplatError
+from splat.fit.device_photos import CudaUploads, DevicePhotos
 from splat.fit.engine import Engine, choose_engine
 from splat.fit.evaluate import evaluate
 from splat.fit.initialise import first_gaussians, with_kernel
@@ -15,11 +20,12 @@ from splat.fit.machine import detect, resident_memory_gib
 from splat.fit.metrics import Outcome, cameras, mean_psnr, metrics, per_view, to_original
 from splat.fit.optimisation import Optimisation
 from splat.fit.options import FitOptions
+from splat.fit.out_of_memory import OutOfMemory, first_line, no_room, with_room
 from splat.fit.pace import iterations_within
-from splat.fit.photos import PhotoStore
+from splat.fit.photos import PhotoSource, PhotoStore
 from splat.fit.presets import Plan, plan_fit
 from splat.fit.progress import Ending, FitHooks, FitResult
-from splat.fit.resume import Saved, check_same_capture, read_saved
+from splat.fit.resume import Saved, check_same_capture, read_saved, resumed_device
 from splat.fit.room import check_disk
 from splat.fit.run import RunFolder
 from splat.fit.scene import TrainedScene, from_parameters
@@ -62,17 +68,21 @@ def fit(
     """
     _check_capture(capture, options)
     run.probe()
-    hooks, engine = hooks or FitHooks(), choose_engine()
+    hooks = hooks or FitHooks()
     saved = read_saved(run, options) if options.resume else None
+    choice = choose_device(options.device) if saved is None else resumed_device(options, saved.plan)
+    engine = _begin_on(choice.device)
     notes = [] if engine.name == "native" else [PLAIN]
+    notes += [choice.note] if choice.note and saved is None else []
     if saved is None:
-        plan, why = plan_fit(options, capture, detect(), resident_memory_gib())
+        plan, why = plan_fit(options, capture, detect(choice.device), resident_memory_gib())
         notes += why
     else:
         check_same_capture(capture, saved)
+        saved = saved.on(choice)
         plan = saved.plan
     engine.set_threads(plan.threads)
-    photos = _open_photos(capture, plan)
+    photos = _open_photos(capture, plan, engine)
     try:
         if saved is None:
             optimisation, text = _begin(capture, plan, photos, engine, options)
@@ -87,17 +97,19 @@ def fit(
         session = Session(optimisation, run, options, hooks, saved, notes)
         ending = session.train()
         return _finish(session, run, ending)
+    except OutOfMemory as error:
+        raise no_room(f"GPU memory ran out ({first_line(error)})") from error
     finally:
         photos.close()
 
 
 def assemble(
-    capture: Capture, plan: Plan, scene: TrainedScene, photos: PhotoStore, engine: Engine
+    capture: Capture, plan: Plan, scene: TrainedScene, photos: PhotoSource, engine: Engine
 ) -> Optimisation:
     """An optimiser with the schedule, strategy and loss of ``plan`` around a scene at iteration 0."""
     schedule = make_schedule(capture, plan)
     strategy = make_strategy(
-        plan.strategy, plan.iterations, plan.first, plan.budget, capture.extent, plan.seed + 2
+        plan.strategy, plan.iterations, plan.first, plan.budget, capture.extent, plan.seed + 2, engine.device
     )
     return Optimisation(
         capture, plan, scene, schedule, strategy, engine.loss(plan.frequency_weight), photos, engine
@@ -126,19 +138,30 @@ def _check_capture(capture: Capture, options: FitOptions) -> None:
         )
 
 
-def _open_photos(capture: Capture, plan: Plan) -> PhotoStore:
+def _begin_on(device: torch.device) -> Engine:
+    """The engine for ``device``, which is made torch's current one and its peak of memory forgotten."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.cuda.reset_peak_memory_stats(device)
+    return replace(choose_engine(), device=device)
+
+
+def _open_photos(capture: Capture, plan: Plan, engine: Engine) -> PhotoSource:
     background = capture.background or (0.0, 0.0, 0.0)
-    return PhotoStore(capture.views, background, plan.random_background, plan.photo_bytes, plan.threads)
+    store = PhotoStore(capture.views, background, plan.random_background, plan.photo_bytes, plan.threads)
+    if engine.device.type == "cpu":
+        return store
+    return DevicePhotos(store, plan.device_photo_bytes, CudaUploads(engine.device))
 
 
 def _begin(
-    capture: Capture, plan: Plan, photos: PhotoStore, engine: Engine, options: FitOptions
+    capture: Capture, plan: Plan, photos: PhotoSource, engine: Engine, options: FitOptions
 ) -> tuple[Optimisation, str]:
     """The optimiser at iteration 0, its plan made to fit the clock, and a sentence about the start."""
     first, text = first_gaussians(capture, plan.budget, plan.sh_degree, plan.antialias, plan.seed, engine)
     first, plan = with_kernel(first, plan.kernel), replace(plan, first=len(first))
     scene = TrainedScene(first, make_schedule(capture, plan).rates(0), engine)
-    scene.keep(morton_order(first.means))
+    scene.keep(morton_order(scene.gaussians.means))
     optimisation = assemble(capture, plan, scene, photos, engine)
     if options.max_seconds is None:
         return optimisation, text
@@ -147,7 +170,7 @@ def _begin(
     return assemble(capture, plan.with_iterations(fitting, options), scene, photos, engine), text
 
 
-def _continue(capture: Capture, saved: Saved, photos: PhotoStore, engine: Engine) -> Optimisation:
+def _continue(capture: Capture, saved: Saved, photos: PhotoSource, engine: Engine) -> Optimisation:
     """The optimiser where a checkpoint left it."""
     start = from_parameters(saved.optimisation["scene"]["parameters"], saved.plan.antialias)
     scene = TrainedScene(start, make_schedule(capture, saved.plan).rates(0), engine)
@@ -176,7 +199,8 @@ def _finish(session: Session, run: RunFolder, ending: Ending) -> FitResult:
     run.write_json(run.cameras, cameras(capture))
     session.announce("evaluating")
     settings = optimisation.scoring_settings()
-    scores = evaluate(trained, capture, capture.test, settings, run.renders, optimisation.photos)
+    score = partial(evaluate, trained, capture, capture.test, settings, run.renders, optimisation.photos)
+    scores = with_room(score, optimisation.release)
     outcome = Outcome(optimisation.iteration, session.seconds, session.notes)
     run.write_json(run.per_view, per_view(scores))
     run.write_json(run.metrics, metrics(scores, original, capture, plan, outcome))

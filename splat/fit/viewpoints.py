@@ -24,6 +24,10 @@ class ViewOrder:
         self._fill(1)
         return self._queue.pop(0)
 
+    def put_back(self, view: int) -> None:
+        """Undo ``next``, which gave ``view``."""
+        self._queue.insert(0, view)
+
     def upcoming(self, count: int) -> list[int]:
         """The next ``count`` views, without taking them (for prefetching)."""
         self._fill(count)

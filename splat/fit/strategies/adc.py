@@ -74,9 +74,7 @@ class Adc:
         device: of the scene.
     """
 
-    def __init__(
-        self, settings: AdcSettings, growth: Growth, seed: int, device: torch.device = CPU
-    ) -> None:
+    def __init__(self, settings: AdcSettings, growth: Growth, seed: int, device: torch.device = CPU) -> None:
         self.settings = settings
         self.growth = growth
         self._generator = seeded(seed, device)

@@ -67,9 +67,7 @@ class Mcmc:
         device: of the scene.
     """
 
-    def __init__(
-        self, settings: McmcSettings, growth: Growth, seed: int, device: torch.device = CPU
-    ) -> None:
+    def __init__(self, settings: McmcSettings, growth: Growth, seed: int, device: torch.device = CPU) -> None:
         self.settings = settings
         self.growth = growth
         self._generator = seeded(seed, device)
