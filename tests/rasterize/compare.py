@@ -15,14 +15,14 @@ from torch import Tensor
 
 from splat.cameras import Camera
 from splat.gaussians import Gaussians
-from splat.rasterize import Rendered, RenderSettings
+from splat.rasterize import Rendered, RenderSettings, rasterize
 from splat.rasterize.filter_exact import ExactFootprint
 from splat.rasterize.footprint import Footprint
 from splat.rasterize.reference import BLOCK, pixel_centers
 from splat.rasterize.reference_blend import transmit
 from splat.rasterize.reference_project import Projected, project
 from splat.rasterize.settings import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_MIN
-from tests.rasterize.scenes import cast, trainable
+from tests.rasterize.scenes import cast, posed, trainable
 
 Backend = Callable[[Gaussians, Camera, RenderSettings], Rendered]
 
@@ -170,3 +170,25 @@ def assert_outcomes_close(got: Outcome, want: Outcome, band: Band) -> None:
     assert torch.allclose(got.rendered.radii.double(), want.rendered.radii.double(), rtol=1e-3, atol=1e-3)
     for name, gradient in want.gradients.items():
         assert_gradient_close(name, got.gradients[name], gradient)
+
+
+def native(scene: Gaussians, camera: Camera, settings: RenderSettings) -> Rendered:
+    """By the compiled core."""
+    return rasterize(scene, camera, settings, backend="native")
+
+
+def reference(scene: Gaussians, camera: Camera, settings: RenderSettings) -> Rendered:
+    """By the reference."""
+    return rasterize(scene, camera, settings, backend="reference")
+
+
+def assert_native_is_right(scene: Gaussians, width: int, height: int, settings: RenderSettings) -> Outcome:
+    """Native in float32 against the reference in float64, on the same numbers."""
+    camera = posed(width, height, torch.float32)
+    band = boundary_band(scene, camera, settings)
+    assert band.median.float().mean() < 0.25, "most pixels must be compared"
+    got = outcome(native, cast(scene, torch.float32), camera, settings, band)
+    want = outcome(reference, cast(scene, torch.float64), camera, settings, band)
+    assert want.rendered.alpha.max() > 0.5
+    assert_outcomes_close(got, want, band)
+    return got

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from splat.cameras import Camera
-from splat.gaussians import Gaussians
+from splat.gaussians import Antialias, Gaussians
 from splat.rasterize.reference_project import rotations
 from splat.sh import rgb_to_sh
 
@@ -142,3 +142,21 @@ EXTREMES = (
     "edge on",
     "bright",
 )
+
+
+def generalised(scene: Gaussians, seed: int = 0) -> Gaussians:
+    """The same splats with exponents over the whole range."""
+    make = torch.Generator().manual_seed(seed)
+    shape = 2.5 * torch.randn(len(scene), generator=make, dtype=scene.means.dtype) - 1.5
+    return replace(scene, kernel="gef", shape=shape)
+
+
+FILTERS: tuple[Antialias, ...] = ("none", "mip", "analytic", "moment", "exact")
+PAIRS = [(kernel, filter_) for kernel in ("gaussian", "gef") for filter_ in FILTERS]
+PAIRS.remove(("gef", "analytic"))  # refused
+
+
+def scene_of(kernel: str, count: int, seed: int, size: float = 0.1) -> Gaussians:
+    """Random splats of a kernel, exponents over the whole range."""
+    scene = random_scene(count, 1, seed=seed, size=size)
+    return generalised(scene) if kernel == "gef" else scene

@@ -9,9 +9,16 @@ import torch
 
 from splat import native_core
 from splat.gaussians import Antialias
-from splat.rasterize import Rendered, RenderSettings, rasterize
+from splat.rasterize import RenderSettings, rasterize
 from tests.rasterize import compare
-from tests.rasterize.compare import IMAGES, Outcome, assert_outcomes_close, boundary_band, outcome
+from tests.rasterize.compare import (
+    IMAGES,
+    assert_native_is_right,
+    boundary_band,
+    native,
+    outcome,
+    reference,
+)
 from tests.rasterize.scenes import (
     EXTREMES,
     cast,
@@ -27,26 +34,6 @@ if not native_core.available():
     pytest.skip("the native core is not built", allow_module_level=True)
 
 BACKGROUND = (0.3, 0.6, 0.1)
-
-
-def native(*args) -> Rendered:
-    return rasterize(*args, backend="native")
-
-
-def reference(*args) -> Rendered:
-    return rasterize(*args, backend="reference")
-
-
-def assert_native_is_right(scene, width: int, height: int, settings: RenderSettings) -> Outcome:
-    """Native in float32 against the reference in float64, on the same numbers."""
-    camera = posed(width, height, torch.float32)
-    band = boundary_band(scene, camera, settings)
-    assert band.median.float().mean() < 0.25, "most pixels must be compared"
-    got = outcome(native, cast(scene, torch.float32), camera, settings, band)
-    want = outcome(reference, cast(scene, torch.float64), camera, settings, band)
-    assert want.rendered.alpha.max() > 0.5
-    assert_outcomes_close(got, want, band)
-    return got
 
 
 @pytest.mark.parametrize("geometry", [False, True])

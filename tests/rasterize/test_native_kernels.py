@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 import torch
 
 from splat import native_core
-from splat.gaussians import Antialias, Gaussians
+from splat.gaussians import Antialias
 from splat.rasterize import RenderSettings
-from tests.rasterize.scenes import random_scene
-from tests.rasterize.test_native import assert_native_is_right
+from tests.rasterize.compare import assert_native_is_right
+from tests.rasterize.scenes import PAIRS, scene_of
 
 if not native_core.available():
     pytest.skip("the native core is not built", allow_module_level=True)
 
 ISAS = native_core.build_info()["supported_isas"]
-FILTERS: tuple[Antialias, ...] = ("none", "mip", "analytic", "moment", "exact")
 
 
 @pytest.fixture(params=ISAS, autouse=True)
@@ -27,22 +25,6 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     native_core.load().set_isa(request.param)
     yield request.param
     native_core.load().set_isa(ISAS[0])
-
-
-def generalised(scene: Gaussians, seed: int = 0) -> Gaussians:
-    """The same splats with exponents over the whole range."""
-    make = torch.Generator().manual_seed(seed)
-    shape = 2.5 * torch.randn(len(scene), generator=make, dtype=scene.means.dtype) - 1.5
-    return replace(scene, kernel="gef", shape=shape)
-
-
-PAIRS = [(kernel, filter_) for kernel in ("gaussian", "gef") for filter_ in FILTERS]
-PAIRS.remove(("gef", "analytic"))  # refused
-
-
-def scene_of(kernel: str, count: int, seed: int, size: float = 0.1) -> Gaussians:
-    scene = random_scene(count, 1, seed=seed, size=size)
-    return generalised(scene) if kernel == "gef" else scene
 
 
 @pytest.mark.parametrize("size", [0.02, 0.1, 0.4])
