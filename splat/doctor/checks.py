@@ -10,6 +10,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from splat.doctor.check import Check
+from splat.doctor.cuda import check_gpus
 from splat.doctor.machine import check_disk, check_machine
 from splat.doctor.native import check_native
 from splat.doctor.packages import OPTIONAL, REQUIRED, check_optional, check_required, first_line
@@ -33,6 +34,7 @@ def _run_checks() -> list[Check]:
         check_python(sys.version_info[:3]),
         check_torch(),
         *check_native(),
+        *check_gpus(),
         *(check_required(package) for package in REQUIRED),
         check_video(),
         *(check_optional(package) for package in OPTIONAL),

@@ -1,11 +1,9 @@
-"""How the native core was built, what it chose on this machine, and whether it sees a CUDA device."""
+"""How the native core was built, and what it chose on this machine."""
 
 from __future__ import annotations
 
 import platform
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import splat
@@ -31,7 +29,7 @@ def read_build() -> BuildInfo:
 
 
 def check_native() -> list[Check]:
-    """The compiled core: built at all, instruction set, threads, CUDA."""
+    """The compiled core: built at all, instruction set, threads."""
     try:
         build = read_build()
     except Exception as error:  # a core left over from other sources can fail with anything
@@ -42,7 +40,6 @@ def check_native() -> list[Check]:
         check_version(build, splat.__version__),
         check_isa(build, platform.machine()),
         Check("threads", "ok", str(build["threads"])),
-        check_cuda(build, has_nvidia_gpu()),
     ]
 
 
@@ -67,23 +64,3 @@ def check_isa(build: BuildInfo, machine: str) -> Check:
     else:
         advice = f"The faster AVX2 code was not built (compiler too old?): {REBUILD}."
     return Check("instruction set", "warn", found, advice)
-
-
-def check_cuda(build: BuildInfo, nvidia_gpu: bool) -> Check:
-    """Whether CUDA was compiled in and a device answers; warns only where a GPU lies idle."""
-    if build["cuda_device"]:
-        return Check("CUDA", "ok", f"compiled, device: {build['cuda_device']}; this version fits on the CPU")
-    compiled = "compiled" if build["cuda_compiled"] else "not compiled"
-    found = f"{compiled}, no device: {build['cuda_reason']}"
-    if not nvidia_gpu:
-        return Check("CUDA", "ok", found)
-    if build["cuda_compiled"]:
-        advice = "There is an NVIDIA GPU but its driver does not answer: install or update the NVIDIA driver."
-    else:
-        advice = f"There is an NVIDIA GPU but no CUDA in this build: install nvcc, then {REBUILD}."
-    return Check("CUDA", "warn", found, advice)
-
-
-def has_nvidia_gpu() -> bool:
-    """Whether the operating system shows signs of an NVIDIA GPU (driver tool or device files)."""
-    return shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia/version").exists()

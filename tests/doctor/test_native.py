@@ -44,14 +44,12 @@ def test_core_left_over_from_other_sources_fails_without_a_traceback(monkeypatch
     assert check.status == "fail" and "build_info" in check.found and "pip install ." in check.advice
 
 
-def test_built_core_reports_isa_threads_and_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_built_core_reports_isa_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "read_build", lambda: {**BUILD, "version": splat.__version__})
-    monkeypatch.setattr(native, "has_nvidia_gpu", lambda: False)
     checks = {check.name: check for check in native.check_native()}
     assert all(check.status == "ok" for check in checks.values())
     assert checks["instruction set"].found == "avx512 (built: avx512, avx2, portable)"
     assert checks["threads"].found == "2"
-    assert "nvcc was not found" in checks["CUDA"].found
 
 
 def test_core_of_another_version_warns() -> None:
@@ -71,17 +69,3 @@ def test_core_of_another_version_warns() -> None:
 def test_portable_core_warns_with_the_true_reason(machine: str, isas: list[str], words: str) -> None:
     check = native.check_isa({**BUILD, "isa": "portable", "isas": isas}, machine)
     assert check.status == "warn" and words in check.advice
-
-
-def test_idle_gpu_warns_differently_with_and_without_cuda_in_the_build() -> None:
-    without = native.check_cuda(BUILD, nvidia_gpu=True)
-    assert without.status == "warn" and "nvcc" in without.advice
-    compiled = {**BUILD, "cuda_compiled": True, "cuda_reason": "no CUDA driver is installed"}
-    silent = native.check_cuda(compiled, nvidia_gpu=True)
-    assert silent.status == "warn" and "driver" in silent.advice and "no CUDA driver" in silent.found
-
-
-def test_cuda_device_is_named_and_its_use_not_overstated() -> None:
-    build = {**BUILD, "cuda_compiled": True, "cuda_device": "NVIDIA H100 (compute 9.0, 79.1 GiB)"}
-    check = native.check_cuda(build, nvidia_gpu=True)
-    assert check.status == "ok" and "NVIDIA H100" in check.found and "fits on the CPU" in check.found
