@@ -11,9 +11,15 @@ SPLAT_BEGIN
 
 SPLAT_HD float select(bool m, float a, float b) { return m ? a : b; }
 SPLAT_HD double select(bool m, double a, double b) { return m ? a : b; }
+// On the device in so many words, so that the bits do not depend on where it is inlined.
+#ifdef __CUDA_ARCH__
+SPLAT_HD float fma_(float a, float b, float c) { return ::fmaf(a, b, c); }
+SPLAT_HD float fnma_(float a, float b, float c) { return ::fmaf(-a, b, c); }
+#else
 SPLAT_HD float fma_(float a, float b, float c) { return a * b + c; }
-SPLAT_HD double fma_(double a, double b, double c) { return a * b + c; }
 SPLAT_HD float fnma_(float a, float b, float c) { return c - a * b; }
+#endif
+SPLAT_HD double fma_(double a, double b, double c) { return a * b + c; }
 SPLAT_HD double fnma_(double a, double b, double c) { return c - a * b; }
 SPLAT_HD float min_(float a, float b) { return a < b ? a : b; }
 SPLAT_HD double min_(double a, double b) { return a < b ? a : b; }
