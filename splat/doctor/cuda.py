@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from splat.devices import CudaFacts, look, obstacle
 from splat.doctor.check import Check
@@ -42,21 +43,30 @@ def check_gpus() -> list[Check]:
         return [
             Check("CUDA", "warn", found, "Fits run with `--device cpu`; mend or update the NVIDIA driver.")
         ]
-    return [check_cuda(facts), *(check_gpu(number, gpu, built_for()) for number, gpu in enumerate(gpus))]
+    return [
+        check_cuda(facts, driver_version()),
+        *(check_gpu(number, gpu, built_for()) for number, gpu in enumerate(gpus)),
+    ]
 
 
-def check_cuda(facts: CudaFacts) -> Check:
-    """Whether `--device auto` means a GPU; warns only where there is one and it lies idle."""
+def check_cuda(facts: CudaFacts, driver: str = "") -> Check:
+    """Whether `--device auto` means a GPU; warns only where there is one and it lies idle.
+
+    Args:
+        facts: what is there.
+        driver: version of the NVIDIA driver; "" if that is not known.
+    """
+    driver = f"driver {driver}; " if driver else ""
     problem = obstacle(facts)
     if problem is None:
         found = (
-            f"{facts.device}; torch {facts.torch} is built for CUDA {facts.torch_cuda}; fits run on the GPU"
+            f"{facts.device}; {driver}torch {facts.torch} is built for CUDA {facts.torch_cuda}; fits use it"
         )
         return Check("CUDA", "ok", found)
     core = "the native core has CUDA" if facts.compiled else f"native core: {facts.reason}"
     if not facts.seen:
         return Check("CUDA", "ok", f"{problem.what}; fits run on the processor; {core}")
-    found = f"there is an NVIDIA GPU, but {problem.what}; fits run on the processor"
+    found = f"there is an NVIDIA GPU, but {problem.what}; {driver}fits run on the processor"
     return Check("CUDA", "warn", found, f"{problem.advice}.")
 
 
@@ -105,6 +115,15 @@ def built_for() -> str:
 
     found = native_core.build_info().get("cuda_architectures", "")
     return ";".join(map(str, found)) if isinstance(found, Sequence) and not isinstance(found, str) else found
+
+
+def driver_version(file: Path = Path("/proc/driver/nvidia/version")) -> str:
+    """Of the NVIDIA driver, as Linux says it; "" where it does not."""
+    try:
+        match = re.search(r"\b\d{3,}\.\d+(\.\d+)?\b", file.read_text(encoding="utf-8"))
+    except OSError:
+        return ""
+    return match[0] if match else ""
 
 
 def _look_at(number: int) -> Gpu:

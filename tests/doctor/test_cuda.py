@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_gpu_that_can_be_used_is_named() -> None:
     ("change", "found", "advice"),
     [
         ({"torch_cuda": None, "torch_devices": 0}, "built without CUDA", "pytorch.org"),
-        ({"compiled": False, "reason": "nvcc was not found", "device": ""}, "nvcc was not found", "SPLAT_CUDA=1"),
+        ({"compiled": False, "reason": "no nvcc", "device": ""}, "no nvcc", "SPLAT_CUDA=1"),
         ({"device": "", "reason": "the CUDA driver is too old"}, "driver is too old", "NVIDIA driver"),
         ({"torch_devices": 0}, "cannot use the GPU", "driver"),
     ],
@@ -39,6 +40,14 @@ def test_gpu_that_can_be_used_is_named() -> None:
 def test_idle_gpu_warns_with_the_true_reason(change: dict[str, object], found: str, advice: str) -> None:
     check = check_cuda(replace(GOOD, **change))  # type: ignore[arg-type]
     assert check.status == "warn" and found in check.found and advice in check.advice
+
+
+def test_driver_is_named_where_the_system_tells(tmp_path: Path) -> None:
+    file = tmp_path / "version"
+    assert cuda.driver_version(file) == ""
+    file.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 2024\n")
+    assert cuda.driver_version(file) == "550.54.15"
+    assert "driver 550.54.15" in check_cuda(GOOD, "550.54.15").found
 
 
 def test_machine_without_a_gpu_is_in_order() -> None:
