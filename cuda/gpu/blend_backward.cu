@@ -1,7 +1,7 @@
 // Launches the backward pass of the blend: see blend_backward.h.
 #include <algorithm>
 
-#include "blend_backward.h"
+#include "blend_backward_pixels.h"
 
 namespace splat::gpu {
 
@@ -39,12 +39,9 @@ void stage_blend_backward(Frame& frame, const FrameInput& in, const FrameOutput&
     a.sums = prepare(frame, frame.sums, slots, kSums, stream);
     if (in.geometry) a.geometry_sums = prepare(frame, frame.geometry_sums, slots, kGeometrySums, stream);
     if (pairs == 0) return;
-    // at most one bucket a tile is not full
-    const dim3 blocks(blocks_for(pairs / kBucket + frame.tiles(), kBackwardWarps));
-    if (in.geometry) return blend_backward_geometry(a, in, blocks, stream);
-    with_pixel_kernel(in, [&](auto kernel) {
-        launch(blend_backward<decltype(kernel), false>, blocks, dim3(kBackwardWarps * kWarp), stream, a);
-    });
+    const int64_t buckets = pairs / kBucket + frame.tiles();  // at most one bucket a tile is not full
+    if (in.geometry) return blend_backward_geometry(a, in, buckets, stream);
+    with_pixel_kernel(in, [&](auto kernel) { launch_blend_backward<decltype(kernel), false>(a, buckets, stream); });
 }
 
 }  // namespace splat::gpu

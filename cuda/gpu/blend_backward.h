@@ -284,6 +284,6 @@ __global__ void __launch_bounds__(kBackwardWarps* kWarp) blend_backward(Backward
 }
 
 // blend_backward_geometry.cu: a unit of its own, for the compiler's sake
-void blend_backward_geometry(const BackwardArguments& a, const FrameInput& in, dim3 blocks, cudaStream_t stream);
+void blend_backward_geometry(const BackwardArguments&, const FrameInput&, int64_t buckets, cudaStream_t);
 
 }  // namespace splat::gpu

@@ -20,4 +20,12 @@ void with_pixel_kernel(const FrameInput& in, Run run) {
     return run(PlainPixel{});
 }
 
+// Goes backwards with a pixel a lane (blend_backward_pixels.h), not a splat: its evaluation is long.
+template <class K>
+constexpr bool kPixelALane = false;
+template <>
+constexpr bool kPixelALane<AnalyticPixel> = true;
+template <class Base>
+constexpr bool kPixelALane<StripPixel<Base>> = true;
+
 }  // namespace splat::gpu

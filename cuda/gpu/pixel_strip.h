@@ -38,44 +38,64 @@ struct StripPixel {
         return {s.cu, s.cv, unread, s.l21, s.l22, s.log2_opacity, s.peak, unread, delta, s.delta < 0.f, delta < 0.5f};
     }
 
-    // The strips of the pixel at (x, y), one or two: run(splat, strip, where the pixel is along it).
-    template <class Run>
-    SPLAT_HD static void over_strips(const Splat& s, float x, float y, Run run) {
-        const StripSplat<float> strip = strip_of(s);
+    // Strip k of the pixel at (x, y), and the pixel on it.
+    struct Strip {
+        StripRow<float> row;
+        splat::StripPixel<float> pixel;
+    };
+
+    SPLAT_HD static Strip strip_at(const StripSplat<float>& strip, int strips, int k, float x, float y) {
         const float across = strip.columns ? x : y, along = strip.columns ? y : x;
-        const int strips = strip.delta < 0.75f * strip.inverse_sigma ? 2 : 1;  // delta = width / sigma
-        for (int k = 0; k < strips; ++k)  // one code for both: it is long
-            run(strip, strip_row(strip, across + (strips == 1 ? 0.f : float(k) - 0.5f) * 0.5f), along);
+        Strip s;
+        s.row = strip_row(strip, across + (strips == 1 ? 0.f : float(k) - 0.5f) * 0.5f);
+        s.pixel = strip_pixel(s.row.a, s.row.b, along);
+        return s;
+    }
+    SPLAT_HD static int strips_of(const StripSplat<float>& strip) {
+        return strip.delta < 0.75f * strip.inverse_sigma ? 2 : 1;  // delta = width / sigma
     }
 
-    using Term = typename Base::Term;
+    struct Term : Base::Term {
+        Strip last;  // strip of the pixel; add() works the others out again
+    };
 
     SPLAT_HD static Term at(const Splat& s, float x, float y) {
-        if (!integrated(s)) return Base::at(s, x, y);
-        float alpha = 0.f;
-        over_strips(s, x, y, [&](const StripSplat<float>&, const StripRow<float>& row, float along) {
-            alpha = fma_(row.c, strip_pixel(row.a, row.b, along).p, alpha);
-        });
         Term t{};
+        if (!integrated(s)) {
+            static_cast<typename Base::Term&>(t) = Base::at(s, x, y);
+            return t;
+        }
+        const StripSplat<float> strip = strip_of(s);
+        const int strips = strips_of(strip);
+        float alpha = 0.f;
+        for (int k = 0; k < strips; ++k) {  // one code for both: it is long
+            t.last = strip_at(strip, strips, k, x, y);
+            alpha = fma_(t.last.row.c, t.last.pixel.p, alpha);
+        }
         t.alpha = alpha >= kAlphaMin ? alpha : 0.f;
         return t;
     }
 
     struct Sums : Base::Sums {
         SPLAT_HD void add(const Splat& s, const Term& t, float x, float y, float dh) {
+            if (dh == 0.f) return;
             if (!integrated(s)) return Base::Sums::add(s, t, x, y, dh);
+            const StripSplat<float> strip = strip_of(s);
+            const int strips = strips_of(strip);
             const float dalpha = dh * rcp_(max_(t.alpha, kAlphaMin));
-            float mean_x = 0.f, mean_y = 0.f;
-            over_strips(s, x, y, [&](const StripSplat<float>& strip, const StripRow<float>& row, float along) {
-                const auto pixel = strip_pixel(row.a, row.b, along);
-                const float g = dalpha * row.c;
-                const StripGradient<float> one = strip_row_backward(
-                    strip, row, StripSums<float>{g * pixel.p, g * pixel.slope, g * pixel.spread});
-                mean_x += one.mean.x, mean_y += one.mean.y;
-                this->uu += one.a, this->uv += one.b, this->vv += one.c, this->h += one.log_opacity;
-            });
-            this->u += mean_x, this->v += mean_y;
-            this->abs_x += abs_(mean_x), this->abs_y += abs_(mean_y);
+            Vec2<float> mean{0.f, 0.f};
+            Strip one = t.last;
+            for (int k = strips - 1;; --k) {
+                const float g = dalpha * one.row.c;
+                const StripGradient<float> v = strip_row_backward(
+                    strip, one.row, StripSums<float>{g * one.pixel.p, g * one.pixel.slope, g * one.pixel.spread});
+                mean.x += v.mean.x, mean.y += v.mean.y;
+                this->uu += v.a, this->uv += v.b, this->vv += v.c, this->h += v.log_opacity;
+                if (k == 0) break;
+                one = strip_at(strip, strips, k - 1, x, y);
+            }
+            this->u += mean.x, this->v += mean.y;
+            this->abs_x += abs_(mean.x), this->abs_y += abs_(mean.y);
         }
 
         SPLAT_HD void put(const Splat& s, float* to) const {

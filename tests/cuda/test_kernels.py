@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import ModuleType
+
 import pytest
 import torch
 
 from splat.gaussians import Antialias
 from splat.rasterize import RenderSettings
+from tests.cuda.emulated import EmulatedCore
+from tests.native.poisoned import assert_same_bits, plain, run
 from tests.rasterize.compare import assert_native_is_right
-from tests.rasterize.scenes import PAIRS, scene_of
+from tests.rasterize.scenes import PAIRS, random_scene, scene_of
 
 pytestmark = pytest.mark.usefixtures("emulated_backend")
 
@@ -58,3 +63,29 @@ def test_strips_through_sampled_splats(kernel: str, strips: int) -> None:
     scene.logit_opacities[:] = -0.5
     scene.means[:, :2] *= 0.5
     assert_native_is_right(scene, 16, 16, RenderSettings(antialias="exact", strips=strips, geometry=True))
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize(("antialias", "strips"), [("analytic", 1), ("exact", 1), ("exact", 2)])
+def test_many_in_one_tile(
+    antialias: Antialias, strips: int, deterministic: bool, emulated_backend: EmulatedCore
+) -> None:
+    """Several buckets, pixels that end in one of them, and sums by atomics."""
+    emulated_backend.deterministic = deterministic
+    scene = random_scene(500, 1, seed=3, size=0.05, spread=0.25)
+    scene.logit_opacities += 1
+    settings = RenderSettings(antialias=antialias, strips=strips, geometry=deterministic)
+    assert_native_is_right(scene, 24, 20, settings)
+
+
+@pytest.mark.parametrize("antialias", ["analytic", "exact"])
+def test_same_bits_in_any_order_of_threads(antialias: Antialias, emulated: ModuleType) -> None:
+    cases = [replace(plain(200, 40, 33, size=0.04), antialias=antialias, geometry=False) for _ in range(2)]
+    results = []
+    for case, order in zip(cases, ("forward", "reverse"), strict=True):
+        emulated.emulator.set_schedule(order, 0)
+        core = EmulatedCore(emulated)
+        results.append(run(case, frame=core.frame()))
+        core.check_memory()
+        core.close()
+    assert_same_bits(*results)
