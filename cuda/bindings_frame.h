@@ -113,17 +113,19 @@ template <class Device>
 struct PyShStep {
     using Rows = Array<Device, -1, -1, 3>;
     Rows param, exp_avg, exp_avg_sq;
+    std::optional<Rows> accumulated;
     ShStep step;
 
     PyShStep(Rows sh, Rows first, Rows second, const std::vector<float>& rates, double beta1, double beta2, double eps,
-             int64_t count)
-        : param(sh), exp_avg(first), exp_avg_sq(second) {
+             int64_t count, std::optional<Rows> waiting, bool due)
+        : param(sh), exp_avg(first), exp_avg_sq(second), accumulated(waiting) {
         const size_t columns = sh.shape(1) * 3;
         const auto fits = [&](const Rows& a) { return a.shape(0) == sh.shape(0) && a.shape(1) == sh.shape(1); };
-        require(columns <= 48 && fits(first) && fits(second) && rates.size() == columns,
+        require(columns <= 48 && fits(first) && fits(second) && rates.size() == columns && (!waiting || fits(*waiting)),
                 "sh, its moments and its rates must have the same columns, at most 48");
         step.constants = adam_constants(beta1, beta2, eps, count);
         step.param = sh.data(), step.exp_avg = first.data(), step.exp_avg_sq = second.data();
+        step.accumulated = data_or_null(waiting), step.due = due;
         for (size_t k = 0; k < 48; ++k) step.rates[k] = k < columns ? rates[k] * step.constants.inverse_bias1 : 0.f;
     }
     bool belongs_to(const ConstArray<Device, -1, -1, 3>& sh) const {
@@ -131,9 +133,12 @@ struct PyShStep {
     }
     static void bind(nb::module_& m) {
         nb::class_<PyShStep>(m, "ShStep")
-            .def(nb::init<Rows, Rows, Rows, std::vector<float>, double, double, double, int64_t>(), "sh"_a.noconvert(),
-                 "exp_avg"_a.noconvert(), "exp_avg_sq"_a.noconvert(), "rates"_a, "beta1"_a, "beta2"_a, "eps"_a,
-                 "step"_a, "One Adam step on sh [N, K, 3] that Frame.backward takes instead of giving v_sh.");
+            .def(nb::init<Rows, Rows, Rows, std::vector<float>, double, double, double, int64_t, std::optional<Rows>,
+                          bool>(),
+                 "sh"_a.noconvert(), "exp_avg"_a.noconvert(), "exp_avg_sq"_a.noconvert(), "rates"_a, "beta1"_a,
+                 "beta2"_a, "eps"_a, "step"_a, "accumulated"_a.noconvert().none() = nb::none(), "due"_a = true,
+                 "One Adam step on sh [N, K, 3] that Frame.backward takes instead of giving v_sh. With `accumulated`, "
+                 "shaped as sh, gradients add up there, and the step is taken only if it is due.");
     }
 };
 

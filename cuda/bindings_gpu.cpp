@@ -1,8 +1,11 @@
 // The CUDA driver in Python: the submodule `cuda` of splat._native, with the names of the module itself.
 // Every array is on the device (of the emulated module: in the processor's memory), and every call takes
 // the stream it is queued on.
+#include <nanobind/stl/tuple.h>
+
 #include <map>
 #include <memory>
+#include <tuple>
 
 #include "bindings_frame.h"
 #include "cpu/knn.h"
@@ -101,6 +104,14 @@ std::vector<std::vector<uint32_t>> tile_lists(GpuFrame& f) {
     return lists;
 }
 
+// (splat, pixel) pairs that changed the last render
+int64_t useful(GpuFrame& f, uintptr_t stream) {
+    const std::lock_guard<std::mutex> one(f.mutex);
+    if (!f.rendered) return 0;
+    const OnThis here(f.driver.device);
+    return count_useful(f.driver.frame, f.input, stream_of(stream));
+}
+
 int64_t bytes_of(const Frame& f) {
     const int64_t n = f.rows.bytes() + f.whitening.bytes() + f.tile_counts.bytes() + f.first_pair.bytes() +
                       f.depth_keys[0].bytes() + f.depth_keys[1].bytes() + f.order[0].bytes() + f.order[1].bytes();
@@ -117,6 +128,7 @@ void bind_frame(nb::module_& m) {
     }, "allocate"_a, "device"_a = 0, "allocate(bytes) gives a uint8 array [bytes] on the device.");
     GpuFrame::bind(c);
     c.def("tile_lists", &tile_lists)
+        .def("useful", &useful, "stream"_a = 0)
         .def_prop_ro("visible", [](GpuFrame& f) { return f.driver.frame.counts.visible; })
         .def_prop_ro("intersections", [](GpuFrame& f) { return f.driver.frame.counts.pairs; })
         .def_prop_ro("capacity", [](GpuFrame& f) { return f.driver.frame.capacity; })
@@ -141,6 +153,7 @@ using HostFlat = ConstArray<nb::device::cpu, -1>;
 struct Work {
     int device;
     PyMemory memory;
+    Device<float> loss_scratch;
     std::mutex mutex;
 
     Work(nb::callable allocate, int index) : device(index), memory(std::move(allocate)) {}
@@ -172,7 +185,9 @@ void loss(Work& work, uintptr_t stream, Image image, Target target, std::optiona
     in.height = int64_t(image.shape(0)), in.width = int64_t(image.shape(1));
     in.ssim_weight = ssim_weight;
     in.gradient = data_or_null(grad_out);
-    work.run([&] { l1_ssim(work.memory, in, values_out.data(), stream_of(stream)); });
+    work.run([&] {
+        l1_ssim(in, values_out.data(), work.loss_scratch.reserve(work.memory, kLossScratch), stream_of(stream));
+    });
 }
 
 template <class A>
@@ -198,6 +213,27 @@ void adam_rows(Work& work, uintptr_t stream, Rows param, Rows grad, Rows exp_avg
             "one rate per column, 1 to 1024 columns");
     adam_step(work, stream, param, grad, exp_avg, exp_avg_sq, lrs.data(), columns,
               adam_constants(beta1, beta2, eps, step), zero_grad);
+}
+
+// One tensor's part of a step: (param, grad, exp_avg, exp_avg_sq), rates of its columns, number of the step.
+using AdamPart = std::tuple<Rows, Rows, Rows, Rows, std::vector<float>, int64_t>;
+
+void adam_parts(Work& work, uintptr_t stream, std::vector<AdamPart> parts, double beta1, double beta2, double eps,
+                bool zero_grad) {
+    std::vector<AdamTensor> tensors;
+    std::vector<AdamConstants> constants;
+    for (const auto& [param, grad, exp_avg, exp_avg_sq, rates, step] : parts) {
+        const auto fits = [&p = param](const Rows& a) { return a.shape(0) == p.shape(0) && a.shape(1) == p.shape(1); };
+        require(fits(grad) && fits(exp_avg) && fits(exp_avg_sq), "param, grad and the moments must have one shape");
+        const size_t columns = rates.size();
+        require(columns > 0 && columns <= size_t(kAdamColumns) && (columns == 1 || columns == param.shape(1)),
+                "one rate, or one per column, 1 to 1024 columns");
+        const int64_t rows = columns == 1 ? int64_t(param.size()) : int64_t(param.shape(0));
+        tensors.push_back({param.data(), grad.data(), exp_avg.data(), exp_avg_sq.data(), rows, int64_t(columns),
+                           rates.data(), zero_grad});
+        constants.push_back(adam_constants(beta1, beta2, eps, step));
+    }
+    work.run([&] { adam_many(tensors.data(), constants.data(), int(tensors.size()), stream_of(stream)); });
 }
 
 void spacing(Work& work, uintptr_t stream, ConstArray<OnDevice, -1, 3> points, int k, Flat out) {
@@ -227,6 +263,9 @@ void bind_work(nb::module_& m) {
         .def("adam_rows", &adam_rows, "stream"_a, "param"_a.noconvert(), "grad"_a.noconvert(),
              "exp_avg"_a.noconvert(), "exp_avg_sq"_a.noconvert(), "lrs"_a.noconvert(), "beta1"_a, "beta2"_a, "eps"_a,
              "step"_a, "zero_grad"_a = false)
+        .def("adam_many", &adam_parts, "stream"_a, "parts"_a, "beta1"_a, "beta2"_a, "eps"_a, "zero_grad"_a = false,
+             "One Adam step in place on each of the parts: (param [N, M], grad, exp_avg, exp_avg_sq, rates [1 or M], "
+             "number of the step).")
         .def("knn_mean_squared", &spacing, "stream"_a, "points"_a.noconvert(), "k"_a, "out"_a.noconvert());
 }
 

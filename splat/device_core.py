@@ -6,6 +6,8 @@ comes from (torch's allocator, on a device), and which stream a call is queued o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -15,8 +17,42 @@ from torch.utils.dlpack import to_dlpack
 from splat import native_core
 from splat.errors import SplatError
 
-StepConstants = tuple[float, float, float, int]
-"""Adam's beta1, beta2, eps and the number of the step, from 1."""
+AdamConstants = tuple[float, float, float]
+"""beta1, beta2, eps."""
+
+
+@dataclass(frozen=True)
+class AdamStep:
+    """One tensor's part of an optimiser step.
+
+    Attributes:
+        tensors: parameter, gradient, and the two moments, of one shape [N, ...].
+        rates: [1] learning rate, or [M] of the columns of the tensors as [N, M]; on the processor.
+        number: of the step, from 1.
+    """
+
+    tensors: tuple[Tensor, Tensor, Tensor, Tensor]
+    rates: Tensor
+    number: int
+
+
+@dataclass(frozen=True)
+class ShPart:
+    """The step on SH that a backward pass takes itself.
+
+    Attributes:
+        tensors: sh [N, K, 3] and its two moments.
+        rates: [K * 3] learning rates; on the processor.
+        number: of the step, from 1.
+        waiting: shaped as sh: where gradients add up until a step is due; or None.
+        due: whether this is one.
+    """
+
+    tensors: tuple[Tensor, Tensor, Tensor]
+    rates: Tensor
+    number: int
+    waiting: Tensor | None = None
+    due: bool = True
 
 
 class Core(Protocol):
@@ -56,25 +92,12 @@ class Core(Protocol):
         """Mean SSIM of two [H, W, 3] float32 images."""
         ...
 
-    def adam(
-        self,
-        tensors: tuple[Tensor, Tensor, Tensor, Tensor],
-        rates: float | Tensor,
-        constants: StepConstants,
-    ) -> None:
-        """One Adam step in place on (parameter, gradient, moments) of one shape.
-
-        Args:
-            tensors: as said.
-            rates: learning rate, or [M] rates of the columns of [N, M] tensors (on the processor).
-            constants: as said.
-        """
+    def adam(self, steps: Sequence[AdamStep], constants: AdamConstants) -> None:
+        """Adam's step in place on some tensors."""
         ...
 
-    def sh_step(
-        self, tensors: tuple[Tensor, Tensor, Tensor], rates: list[float], constants: StepConstants
-    ) -> Any:
-        """Adam's step on (sh, its moments) for a backward pass that takes it itself."""
+    def sh_step(self, part: ShPart, constants: AdamConstants) -> Any:
+        """The core's object for ``part``."""
         ...
 
     def spacing(self, points: Tensor, neighbours: int) -> Tensor:
@@ -118,23 +141,19 @@ class CpuCore:
         """As ``Core.ssim``."""
         return float(self.native.ssim(self.array(image), self.array(target)))
 
-    def adam(
-        self,
-        tensors: tuple[Tensor, Tensor, Tensor, Tensor],
-        rates: float | Tensor,
-        constants: StepConstants,
-    ) -> None:
+    def adam(self, steps: Sequence[AdamStep], constants: AdamConstants) -> None:
         """As ``Core.adam``."""
-        if isinstance(rates, Tensor):
-            self.native.adam_rows(*(self.array(t.flatten(1)) for t in tensors), self.array(rates), *constants)
-        else:
-            self.native.adam(*(self.array(t.view(-1)) for t in tensors), rates, *constants)
+        for step in steps:
+            if step.rates.numel() == 1:
+                flat = [self.array(tensor.view(-1)) for tensor in step.tensors]
+                self.native.adam(*flat, float(step.rates), *constants, step.number)
+            else:
+                rows = [self.array(tensor.flatten(1)) for tensor in step.tensors]
+                self.native.adam_rows(*rows, self.array(step.rates), *constants, step.number)
 
-    def sh_step(
-        self, tensors: tuple[Tensor, Tensor, Tensor], rates: list[float], constants: StepConstants
-    ) -> Any:
+    def sh_step(self, part: ShPart, constants: AdamConstants) -> Any:
         """As ``Core.sh_step``."""
-        return self.native.ShStep(*map(self.array, tensors), rates, *constants)
+        return _sh_step(self.native.ShStep, self, part, constants)
 
     def spacing(self, points: Tensor, neighbours: int) -> Tensor:
         """As ``Core.spacing``."""
@@ -186,24 +205,17 @@ class CudaCore:
         """As ``Core.ssim``; waits for the device."""
         return float(self._values(image, target, None, 1.0, None)[2])
 
-    def adam(
-        self,
-        tensors: tuple[Tensor, Tensor, Tensor, Tensor],
-        rates: float | Tensor,
-        constants: StepConstants,
-    ) -> None:
-        """As ``Core.adam``."""
-        if isinstance(rates, Tensor):
-            arrays = [self.array(t.flatten(1)) for t in tensors]
-            self.work.adam_rows(self.stream(), *arrays, native_core.as_array(rates), *constants)
-        else:
-            self.work.adam(self.stream(), *(self.array(t.view(-1)) for t in tensors), rates, *constants)
+    def adam(self, steps: Sequence[AdamStep], constants: AdamConstants) -> None:
+        """As ``Core.adam``; one launch for all."""
+        parts = [
+            (*(self.array(_rows(tensor)) for tensor in step.tensors), step.rates.tolist(), step.number)
+            for step in steps
+        ]
+        self.work.adam_many(self.stream(), parts, *constants)
 
-    def sh_step(
-        self, tensors: tuple[Tensor, Tensor, Tensor], rates: list[float], constants: StepConstants
-    ) -> Any:
+    def sh_step(self, part: ShPart, constants: AdamConstants) -> Any:
         """As ``Core.sh_step``."""
-        return self.driver.ShStep(*map(self.array, tensors), rates, *constants)
+        return _sh_step(self.driver.ShStep, self, part, constants)
 
     def spacing(self, points: Tensor, neighbours: int) -> Tensor:
         """As ``Core.spacing``."""
@@ -222,6 +234,17 @@ class CudaCore:
 
     def _allocate(self, size: int) -> Any:
         return to_dlpack(torch.empty(size, dtype=torch.uint8, device=self.device))
+
+
+def _rows(tensor: Tensor) -> Tensor:
+    """[N, ...] as [N, M], N may be 0."""
+    return tensor[:, None] if tensor.ndim == 1 else tensor.flatten(1)
+
+
+def _sh_step(make: Any, core: Core, part: ShPart, constants: AdamConstants) -> Any:
+    arrays = map(core.array, part.tensors)
+    waiting = core.array(part.waiting)
+    return make(*arrays, part.rates.tolist(), *constants, part.number, waiting, part.due)
 
 
 cores: dict[torch.device, Core] = {}

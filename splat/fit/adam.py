@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from splat.device_core import core_for
+from splat.device_core import AdamStep, ShPart, core_for
 from splat.errors import SplatError
 
 BETA1 = 0.9
@@ -29,11 +29,15 @@ class Moments:
         exp_avg: running mean of the gradient, shaped as the parameter.
         exp_avg_sq: running mean of its square.
         step: steps taken.
+        waiting: sum of the gradients since the last step, where not every gradient makes one; else None.
+        waited: how many there are in it.
     """
 
     exp_avg: Tensor
     exp_avg_sq: Tensor
     step: int = 0
+    waiting: Tensor | None = None
+    waited: int = 0
 
 
 class Adam:
@@ -42,6 +46,11 @@ class Adam:
     Args:
         parameters: tensors updated in place (contiguous). "sh" [N, K, 3] has two rates.
         rates: learning rate by tensor name; for "sh" the names "sh0" (coefficient 0) and "sh_rest".
+        betas: decay of the two moments.
+        eps: added to the root.
+        sh_every: "sh" takes a step with every so many gradients, added up in between: Adam does not mind
+            their scale, and the coefficients are most of the memory that a step goes over (as Taming 3DGS,
+            Mallick et al. 2024).
 
     Attributes:
         parameters: what is being optimised; after the rows of a scene changed, hand the new tensors to
@@ -56,15 +65,19 @@ class Adam:
         rates: Mapping[str, float],
         betas: tuple[float, float] = (BETA1, BETA2),
         eps: float = EPSILON,
+        sh_every: int = 1,
     ) -> None:
         self.rates = dict(rates)
         self.betas = betas
         self.eps = eps
+        self.sh_every = sh_every
         self.parameters = dict(parameters)
         self.moments = {
             name: Moments(torch.zeros_like(value.detach()), torch.zeros_like(value.detach()))
             for name, value in parameters.items()
         }
+        if sh_every > 1 and "sh" in self.moments:
+            self.moments["sh"].waiting = torch.zeros_like(self.moments["sh"].exp_avg)
         self.bind(parameters)
         for name in self.parameters:
             self._rate_names(name)
@@ -83,6 +96,7 @@ class Adam:
 
     def step(self, grads: Mapping[str, Tensor | None]) -> None:
         """One step for each tensor that has a gradient; the others, and their moments, stay as they are."""
+        steps = []
         for name, grad in grads.items():
             if grad is None:
                 continue
@@ -92,10 +106,28 @@ class Adam:
                     f"the gradient of {name!r} has shape {tuple(grad.shape)}",
                     expected=str(tuple(value.shape)),
                 )
-            state.step += 1
-            tensors = (value, grad.detach().contiguous(), state.exp_avg, state.exp_avg_sq)
-            rates = self.column_rates(value.shape[1]) if name == "sh" else float(self.rates[name])
-            core_for(value.device).adam(tensors, rates, (*self.betas, self.eps, state.step))
+            due = self._gathered(state, grad.detach().contiguous())
+            if due is not None:
+                state.step += 1
+                tensors = (value, due, state.exp_avg, state.exp_avg_sq)
+                steps.append(AdamStep(tensors, self.rates_of(name, value), state.step))
+        if steps:
+            self.take(steps)
+            if (waiting := self.moments["sh"].waiting if "sh" in self.moments else None) is not None:
+                if self.moments["sh"].waited == 0:
+                    waiting.zero_()
+
+    def take(self, steps: list[AdamStep]) -> None:
+        """The steps, in place, by the native core."""
+        core_for(steps[0].tensors[0].device).adam(steps, (*self.betas, self.eps))
+
+    def _gathered(self, state: Moments, grad: Tensor) -> Tensor | None:
+        """The gradient to step with now, or None while more are to be added up."""
+        if state.waiting is None:
+            return grad
+        state.waiting += grad
+        state.waited = (state.waited + 1) % self.sh_every
+        return state.waiting if state.waited == 0 else None
 
     def sh_step(self) -> Any:
         """The next step on "sh", for a backward pass that takes it itself (native core).
@@ -103,13 +135,23 @@ class Adam:
         Call ``sh_stepped`` once it was taken.
         """
         value, state = self.parameters["sh"].detach(), self.moments["sh"]
-        rates = self.column_rates(value.shape[1]).tolist()
-        constants = (*self.betas, self.eps, state.step + 1)
-        return core_for(value.device).sh_step((value, state.exp_avg, state.exp_avg_sq), rates, constants)
+        tensors = (value, state.exp_avg, state.exp_avg_sq)
+        rates = self.column_rates(value.shape[1])
+        part = ShPart(tensors, rates, state.step + 1, state.waiting, self._sh_due())
+        return core_for(value.device).sh_step(part, (*self.betas, self.eps))
 
     def sh_stepped(self) -> None:
         """The step that ``sh_step`` gave was taken."""
-        self.moments["sh"].step += 1
+        state = self.moments["sh"]
+        state.step += self._sh_due()
+        state.waited = (state.waited + 1) % self.sh_every
+
+    def _sh_due(self) -> bool:
+        return self.moments["sh"].waited + 1 >= self.sh_every
+
+    def rates_of(self, name: str, value: Tensor) -> Tensor:
+        """[1] learning rate of a tensor, or those of its columns."""
+        return self.column_rates(value.shape[1]) if name == "sh" else torch.tensor([float(self.rates[name])])
 
     def column_rates(self, coefficients: int) -> Tensor:
         """[K * 3] float32 learning rate of each column of "sh" as [N, K * 3]."""
@@ -122,6 +164,7 @@ class Adam:
         for state in self.moments.values():
             state.exp_avg = state.exp_avg[index].contiguous()
             state.exp_avg_sq = state.exp_avg_sq[index].contiguous()
+            state.waiting = None if state.waiting is None else state.waiting[index].contiguous()
 
     def append(self, rows: int) -> None:
         """Add ``rows`` new rows at the end, with zero moments."""
@@ -129,12 +172,15 @@ class Adam:
             zeros = state.exp_avg.new_zeros((rows, *state.exp_avg.shape[1:]))
             state.exp_avg = torch.cat([state.exp_avg, zeros])
             state.exp_avg_sq = torch.cat([state.exp_avg_sq, zeros])
+            state.waiting = None if state.waiting is None else torch.cat([state.waiting, zeros])
 
     def zero_rows(self, index: Tensor, names: tuple[str, ...] | None = None) -> None:
         """Zero the moments of some rows (bool mask or row numbers), of all tensors or of ``names``."""
         for name in self.moments if names is None else names:
             self.moments[name].exp_avg[index] = 0.0
             self.moments[name].exp_avg_sq[index] = 0.0
+            if (waiting := self.moments[name].waiting) is not None:
+                waiting[index] = 0.0
 
     def state_dict(self) -> dict[str, Tensor | float]:
         """Flat: tensors ``<name>.exp_avg``, ``<name>.exp_avg_sq``; numbers ``<name>.step``, ``rate.*``."""
@@ -143,6 +189,9 @@ class Adam:
             state[f"{name}.exp_avg"] = moments.exp_avg
             state[f"{name}.exp_avg_sq"] = moments.exp_avg_sq
             state[f"{name}.step"] = moments.step
+            if moments.waiting is not None:
+                state[f"{name}.waiting"] = moments.waiting
+                state[f"{name}.waited"] = moments.waited
         return state
 
     def load_state_dict(self, state: Mapping[str, Tensor | float]) -> None:
@@ -157,14 +206,19 @@ class Adam:
 
     def _moments_from(self, state: Mapping[str, Tensor | float], name: str) -> Moments:
         """One tensor's moments, copied out of ``state`` and checked."""
+        waiting = self.moments[name].waiting is not None
+        keys = [f"{name}.exp_avg", f"{name}.exp_avg_sq", *([f"{name}.waiting"] if waiting else [])]
         tensors = []
-        for key in (f"{name}.exp_avg", f"{name}.exp_avg_sq"):
+        for key in keys:
             value, shape = _entry(state, key), tuple(self.parameters[name].shape)
             if not isinstance(value, Tensor) or tuple(value.shape) != shape or value.dtype != torch.float32:
                 found = f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else repr(value)
                 raise SplatError(f"optimiser state {key!r} is {found}", expected=f"{shape} torch.float32")
             tensors.append(value.clone().contiguous())
-        return Moments(tensors[0], tensors[1], int(_entry(state, f"{name}.step")))
+        moments = Moments(tensors[0], tensors[1], int(_entry(state, f"{name}.step")))
+        if waiting:
+            moments.waiting, moments.waited = tensors[2], int(_entry(state, f"{name}.waited"))
+        return moments
 
     def _rate_names(self, name: str) -> tuple[str, ...]:
         """The rates that tensor ``name`` uses; raises SplatError when one is missing."""

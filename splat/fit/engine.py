@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from splat.device_core import core_for
-from splat.fit.adam import Adam, adam_reference
+from splat.device_core import AdamStep, core_for
+from splat.fit.adam import Adam, Moments, adam_reference
 from splat.fit.frequency import FrequencyLoss
 from splat.fit.losses import Loss, PhotometricLoss, photometric_loss, ssim
 
@@ -22,16 +22,15 @@ SSIM_WEIGHT = 0.2
 class PlainAdam(Adam):
     """The optimiser step in plain PyTorch."""
 
-    def step(self, grads: Mapping[str, Tensor | None]) -> None:
-        """As ``Adam.step``."""
-        for name, grad in grads.items():
-            if grad is None:
-                continue
-            value = self.parameters[name].detach()
-            rates: float | Tensor = float(self.rates[name]) if name != "sh" else 0.0
-            if name == "sh":
-                rates = self.column_rates(value.shape[1]).view(1, -1, 3).to(value.device)
-            adam_reference(value, grad, self.moments[name], rates, self.betas, self.eps)
+    def take(self, steps: list[AdamStep]) -> None:
+        """As ``Adam.take``."""
+        for step in steps:
+            value, grad, first, second = step.tensors
+            state = Moments(first, second, step.number - 1)
+            rates = step.rates.to(value.device)
+            if rates.numel() > 1:
+                rates = rates.view(1, *value.shape[1:])
+            adam_reference(value, grad, state, rates, self.betas, self.eps)
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,11 @@ class Engine:
     name: EngineName
     device: torch.device = torch.device("cpu")
 
-    def adam(self, parameters: Mapping[str, Tensor], rates: Mapping[str, float]) -> Adam:
-        """The optimiser over ``parameters``."""
-        return (Adam if self.name == "native" else PlainAdam)(parameters, rates)
+    def adam(
+        self, parameters: Mapping[str, Tensor], rates: Mapping[str, float], sh_every: int = 1
+    ) -> Adam:
+        """The optimiser over ``parameters``; arguments as ``Adam``."""
+        return (Adam if self.name == "native" else PlainAdam)(parameters, rates, sh_every=sh_every)
 
     def loss(self, frequency_weight: float = 0.0) -> Loss:
         """The photometric loss of 3DGS, 0.8 L1 + 0.2 (1 - SSIM); with a weight, frequency-modulated."""

@@ -99,6 +99,7 @@ class TrainedScene:
                 state,
                 exp_avg=_picked(state.exp_avg, rows, count),
                 exp_avg_sq=_picked(state.exp_avg_sq, rows, count),
+                waiting=None if state.waiting is None else _picked(state.waiting, rows, count),
             )
             for name, state in self.adam.moments.items()
         }

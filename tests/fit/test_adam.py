@@ -158,3 +158,40 @@ def test_bad_parameters_are_named() -> None:
         adam.bind({**parameters, "quats": parameters["quats"].double()})
     with pytest.raises(SplatError, match=r"\(5, 3\)"):
         adam.step({"means": torch.zeros(5, 3)})
+
+
+def test_sh_steps_with_the_sum_of_several_gradients() -> None:
+    make = torch.Generator().manual_seed(4)
+    start = {"means": torch.randn(7, 3, generator=make), "sh": torch.randn(7, 4, 3, generator=make)}
+    rates = {"means": 0.1, "sh0": 0.01, "sh_rest": 0.002}
+    adam = Adam({name: value.clone() for name, value in start.items()}, rates, sh_every=3)
+    plain = Adam({name: value.clone() for name, value in start.items()}, rates)
+    gradients = [torch.randn(7, 4, 3, generator=make) for _ in range(6)]
+    for number, gradient in enumerate(gradients):
+        before = adam.parameters["sh"].clone()
+        adam.step({"means": torch.ones(7, 3), "sh": gradient})
+        moved = not torch.equal(before, adam.parameters["sh"])
+        assert moved == (number in (2, 5))
+        plain.step({"means": torch.ones(7, 3)})
+    for first in (0, 3):
+        plain.step({"sh": gradients[first] + gradients[first + 1] + gradients[first + 2]})
+    torch.testing.assert_close(adam.parameters["sh"], plain.parameters["sh"])
+    assert torch.equal(adam.parameters["means"], plain.parameters["means"])
+    assert adam.moments["sh"].step == 2
+
+
+def test_gradients_that_wait_follow_their_rows_and_are_saved() -> None:
+    parameters = {"means": torch.zeros(3, 3), "sh": torch.zeros(3, 1, 3)}
+    rates = {"means": 0.1, "sh0": 0.01, "sh_rest": 0.002}
+    adam = Adam(parameters, rates, sh_every=4)
+    adam.step({"sh": torch.arange(9.0).view(3, 1, 3)})
+    adam.keep(torch.tensor([2, 0]))
+    adam.append(1)
+    waiting = adam.moments["sh"].waiting
+    assert waiting is not None and waiting[:, 0, 0].tolist() == [6.0, 0.0, 0.0]
+    other = Adam({name: value.clone() for name, value in parameters.items()}, rates, sh_every=4)
+    other.load_state_dict(adam.state_dict())
+    assert other.moments["sh"].waited == 1
+    assert other.moments["sh"].waiting is not None and torch.equal(other.moments["sh"].waiting, waiting)
+    adam.zero_rows(torch.tensor([0]))
+    assert waiting[0].abs().max() == 0
