@@ -44,7 +44,7 @@ def test_the_image_is_gsplats(work: Workload, device: torch.device, antialias: s
     theirs = GsplatStep(work, device, antialias, our_loss=True).image()
     difference = (ours - theirs).abs()
     print(
-        f"\n{antialias}: difference at most {float(difference.max()):.1e}, mean {float(difference.mean()):.1e}"
+        f"\n{antialias}: differs by {float(difference.max()):.1e}, mean {float(difference.mean()):.1e}"
     )
     assert float(difference.mean()) < 1e-4
     assert float(difference.flatten().kthvalue(int(0.9999 * difference.numel())).values) < 1e-2
