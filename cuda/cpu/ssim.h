@@ -1,14 +1,5 @@
 // Fused L1 + SSIM loss with its gradient (Wang et al. 2004; 11 x 11 Gaussian, sigma 1.5, zero padding).
-//
-// With X the render, Y the photo and G the window,
-//     p = G*(X^2 + Y^2), q = G*(XY), mx = G*X, my = G*Y
-//     a1 = 2 mx my + C1, a2 = 2 (q - mx my) + C2, b1 = mx^2 + my^2 + C1, b2 = p - mx^2 - my^2 + C2
-//     S = a1 a2 / (b1 b2)
-// needs four filtered maps, because SSIM takes the two variances only as a sum. Its gradient is
-//     dS/dX = G*(dS/dmx) + 2 X G*(dS/dp) + Y G*(dS/dq)
-//     dS/dmx = 2 D (my (a2 - a1) - S mx (b2 - b1)), dS/dp = -S b1 D, dS/dq = 2 a1 D, D = 1 / (b1 b2).
-// The filters here have a centre tap of 1, so a filtered map is 1 / kScale of the true one; the
-// constants below and the last step of the gradient take that up.
+// include/splat/ssim.h has the formulas.
 //
 // Layout. An image row is a flat array of 3 * width floats, horizontal taps 3 apart. It is cut into W
 // strips of `strip` floats, and vector i holds number i of every strip (ssim_rows.h): a horizontal
@@ -38,8 +29,6 @@ namespace ssim_detail {
 constexpr int64_t kWhole = 2048;   // a row of at most so many floats is one tile
 constexpr int64_t kTile = 1536;    // columns (floats) of a tile of a longer row, at most: rings fit L2
 constexpr int64_t kBandRows = 32;  // rows of a band, at least
-constexpr float kScale = 0.0707622377639470f;  // the centre tap of the window, squared
-constexpr float kC1 = 0.0001f / (kScale * kScale), kC2 = 0.0009f / (kScale * kScale);
 
 struct Task {
     const SsimInput* in;
@@ -140,16 +129,11 @@ SPLAT_HD void similarity(const SimilarRow& row, int64_t c, vf& total) {
     filter_across<N>(row.q + c, q);
     for (int n = 0; n < N; ++n) {
         const int64_t at = c + 3 * W * n;
-        const vf product = mx[n] * my[n], squares = fma_(mx[n], mx[n], my[n] * my[n]);
-        const vf a1 = fma_(vf(2.f), product, vf(kC1));
-        const vf a2 = fma_(vf(2.f), fma_(q[n], vf(1.f / kScale), -product), vf(kC2));
-        const vf b1 = squares + vf(kC1), b2 = fma_(p[n], vf(1.f / kScale), vf(kC2)) - squares;
-        const vf d = rcp_(b1 * b2), dw = d * vf::load(row.kept + at);
-        const vf a = a1 * a2, s = a * d;
-        (dw * fnma_(s * mx[n], b2 - b1, my[n] * (a2 - a1))).store(row.out[0] + at);
-        (dw * (s * b1)).store(row.out[1] + at);
-        (dw * a1).store(row.out[2] + at);
-        total = fma_(a * dw, vf::load(row.own + at), total);
+        const Similarity<vf> s = similarity_of(mx[n], my[n], p[n], q[n], vf::load(row.kept + at));
+        s.mean.store(row.out[0] + at);
+        s.square.store(row.out[1] + at);
+        s.product.store(row.out[2] + at);
+        total = fma_(s.value, vf::load(row.own + at), total);
     }
 }
 
@@ -209,7 +193,7 @@ struct GradientRows {
 // Gradient of R rows, in strips, and their L1 sums.
 inline void gradient_rows(const Task& t, const float* const rows[kRing], const GradientRows& g, vf total[R]) {
     const int64_t step = t.derivatives.stride, size = t.tile.floats();
-    const vf scale_l1(t.scale_l1), first(-2.f * t.scale_ssim), second(-2.f / kScale * t.scale_ssim), zero(0.f);
+    const vf scale_l1(t.scale_l1), zero(0.f);
     for (int64_t c = 0; c < size; c += W) {
         vf v[kRing], m[R], p[R], q[R];
         for (int i = 0; i < kRing; ++i) v[i] = vf::load(rows[i] + c);
@@ -225,8 +209,7 @@ inline void gradient_rows(const Task& t, const float* const rows[kRing], const G
             const vf kept = vf::load(g.kept[k] + c) * own;
             total[k] = fma_(abs_(difference), kept, total[k]);
             const vf sign = select(difference > zero, scale_l1, select(difference < zero, -scale_l1, zero));
-            const vf pq = fnma_(x, p[k], y * q[k]);
-            fma_(m[k], first, fma_(pq, second, sign * kept)).store(g.out[k] + c);
+            similarity_gradient(m[k], p[k], q[k], x, y, -t.scale_ssim, sign * kept).store(g.out[k] + c);
         }
     }
 }

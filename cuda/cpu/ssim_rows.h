@@ -7,19 +7,18 @@
 
 #include "scratch.h"
 #include "simd.h"
+#include "../include/splat/ssim.h"
 
 SPLAT_BEGIN
 
 namespace ssim_detail {
 
-constexpr int kHalf = 5;
+constexpr int kHalf = kSsimHalf;
 constexpr int R = 4;               // rows made at a time
 constexpr int kRing = R + 2 * kHalf;
 constexpr int kHalo = 3 * kHalf;   // vectors that a horizontal filter reaches to either side
 constexpr int kBlock = 4;          // outputs of a horizontal filter that share their loads
-// exp(-j^2 / (2 1.5^2)): the window with a centre of 1
-constexpr float kTaps[kHalf + 1] = {1.f,           0.800737403f,  0.411112291f,
-                                    0.135335283f, 0.0285655003f, 0.00386592014f};
+constexpr float kTaps[kHalf + 1] = {ssim_tap(0), ssim_tap(1), ssim_tap(2), ssim_tap(3), ssim_tap(4), ssim_tap(5)};
 
 SPLAT_HD int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 SPLAT_HD int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }

@@ -236,8 +236,8 @@ __device__ __forceinline__ void walk(const Job& job, const Shared& shared, const
                 if (!in.gradient) continue;
                 const float* d = result + 4 * 3 * k * kMapLine;
                 const float sign = difference > 0.f ? scale_l1 : difference < 0.f ? -scale_l1 : 0.f;
-                in.gradient[int64_t(first + k) * stride + column] =
-                    similarity_gradient(d[0], d[4 * kMap], d[8 * kMap], x[k], y[k], scale_ssim) + (counts ? sign : 0.f);
+                in.gradient[int64_t(first + k) * stride + column] = similarity_gradient(
+                    d[0], d[4 * kMap], d[8 * kMap], x[k], y[k], scale_ssim, counts ? sign : 0.f);
             }
 #pragma unroll
         for (int i = 0; i < 2 * kSsimHalf; ++i) x[i] = x[i + kRows], y[i] = y[i + kRows];

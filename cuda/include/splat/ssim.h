@@ -43,10 +43,10 @@ SPLAT_HD Similarity<F> similarity_of(F mx, F my, F p, F q, F kept) {
     return {a * weight, weight * fnma_(s * mx, b2 - b1, my * (a2 - a1)), weight * (s * b1), weight * a1};
 }
 
-// dS/dX times `scale` from the filtered derivative maps.
+// `rest` and dS/dX times `scale`, from the filtered derivative maps.
 template <class F>
-SPLAT_HD F similarity_gradient(F mean, F square, F product, F x, F y, float scale) {
-    return fma_(mean, F(2.f * scale), F(2.f / kSsimScale * scale) * fnma_(x, square, y * product));
+SPLAT_HD F similarity_gradient(F mean, F square, F product, F x, F y, float scale, F rest) {
+    return fma_(mean, F(2.f * scale), fma_(fnma_(x, square, y * product), F(2.f / kSsimScale * scale), rest));
 }
 
 SPLAT_END
