@@ -11,8 +11,8 @@
 // pair costs one write of its sums; with a pixel a lane, every splat would need eleven sums over a warp
 // (or as many atomics). The price: a splat is evaluated at pixels that it does not meet. Sub-tiles whose
 // pixels are finished, or that no splat of the bucket meets, are left out of the stream. What belongs to
-// a pixel and does not change (its gradients, its place) lies in a ring of 64 pixels in shared memory: a
-// lane reads its own pixel there, 32 neighbours at a time.
+// a pixel and does not change (its gradients, its place) lies in shared memory, the sub-tile that comes in
+// and the one before: a lane reads its own pixel there, 32 neighbours at a time.
 #pragma once
 
 #include "blend_kernels.h"
@@ -35,16 +35,17 @@ struct BackwardArguments {
 };
 
 constexpr int kBackwardWarps = 4;  // buckets of a block; they know nothing of each other
-constexpr int kRing = 2 * kWarp;
+constexpr int kWindow = 2 * kWarp;
 
-// What a warp shares: the pixels on their way through its lanes.
+// What a warp shares: the pixels on their way through its lanes, those of the sub-tile that comes in
+// behind those of the one before.
 template <bool G>
-struct Ring {
-    float4 color[kRing];              // gradients of R, G, B, alpha
-    float4 geometry[G ? kRing : 1];   // of depth, nx, ny, nz
-    float median[G ? kRing : 1];
-    float2 at[kRing];                 // centre relative to the tile's middle
-    float2 start[kWarp];              // (T, R) of the pixels that come in
+struct Window {
+    float4 color[kWindow];             // gradients of R, G, B, alpha
+    float4 geometry[G ? kWindow : 1];  // of depth, nx, ny, nz
+    float median[G ? kWindow : 1];
+    float2 at[kWindow];                // centre relative to the tile's middle
+    float2 start[kWarp];               // (T, R) of the pixels that come in
     Staging staging;
 };
 
@@ -138,9 +139,11 @@ template <int N>
 __device__ inline void put_sums(float* to, const float (&from)[N], int64_t slot, bool own) {
     if (own) {
         float4* const slots = reinterpret_cast<float4*>(to + slot * N);
+        SPLAT_UNROLL(N / 4)
         for (int k = 0; k < N / 4; ++k)
             slots[k] = make_float4(from[4 * k], from[4 * k + 1], from[4 * k + 2], from[4 * k + 3]);
     } else {
+        SPLAT_UNROLL(N)
         for (int k = 0; k < N; ++k)
             if (from[k] != 0.f) atomicAdd(to + slot * N + k, from[k]);
     }
@@ -172,10 +175,34 @@ __device__ inline void put_nothing(const BackwardArguments& a, const Bucket& buc
 }
 static_assert(kGeometrySums == kSums, "put_nothing serves both");
 
-// Fetches the pixels of sub-tile s into half `half` of the ring. False where none of them goes on.
+// Pixels at which nothing counts.
 template <bool G>
-__device__ inline bool fetch(const BackwardArguments& a, const Bucket& bucket, int s, int half, Ring<G>& ring) {
-    const int lane = int(threadIdx.x) % kWarp, pixel = s * kWarp + lane;
+__device__ inline void clear(Window<G>& window) {
+    for (int slot = int(threadIdx.x) % kWarp; slot < kWindow; slot += kWarp) {
+        window.color[slot] = make_float4(0.f, 0.f, 0.f, 0.f), window.at[slot] = make_float2(0.f, 0.f);
+        if constexpr (G) window.geometry[slot] = make_float4(0.f, 0.f, 0.f, 0.f), window.median[slot] = 0.f;
+    }
+}
+
+// Moves the window on to one pixel more for each lane.
+template <bool G>
+__device__ inline void push(Window<G>& window, const Arriving<G>& pixel, float2 at) {
+    const int old = int(threadIdx.x) % kWarp, slot = old + kWarp;
+    __syncwarp();  // everybody has read what goes
+    window.color[old] = window.color[slot], window.color[slot] = pixel.color;
+    window.at[old] = window.at[slot], window.at[slot] = at;
+    if constexpr (G) {
+        window.geometry[old] = window.geometry[slot], window.geometry[slot] = pixel.geometry;
+        window.median[old] = window.median[slot], window.median[slot] = pixel.median;
+    }
+    window.start[old] = make_float2(pixel.T, pixel.R);
+    __syncwarp();
+}
+
+// Fetches the pixels of sub-tile s. False where none of them goes on.
+template <bool G>
+__device__ inline bool fetch(const BackwardArguments& a, const Bucket& bucket, int s, Window<G>& window) {
+    const int pixel = s * kWarp + int(threadIdx.x) % kWarp;
     const bool open = a.ends[int64_t(bucket.tile) * kTilePixels + pixel] > bucket.number;
     if (!__any_sync(kAllLanes, open)) return false;
     Arriving<G> p{};
@@ -185,32 +212,17 @@ __device__ inline bool fetch(const BackwardArguments& a, const Bucket& bucket, i
             bucket.number ? a.states + state_place(begin, bucket.number, 0, planes(G), pixel) : nullptr;
         p = arriving<G>(a, int64_t(bucket.y0 + pixel_row(pixel)) * a.width + bucket.x0 + pixel_column(pixel), state);
     }
-    const int slot = half + lane;
-    __syncwarp();  // this half's last pixels have left
-    ring.color[slot] = p.color;
-    if constexpr (G) ring.geometry[slot] = p.geometry, ring.median[slot] = p.median;
-    ring.at[slot] = make_float2(centre(pixel_column(pixel)), centre(pixel_row(pixel)));
-    ring.start[lane] = make_float2(p.T, p.R);
-    __syncwarp();
+    push(window, p, make_float2(centre(pixel_column(pixel)), centre(pixel_row(pixel))));
     return true;
 }
 
-// Both halves hold pixels at which nothing counts.
 template <bool G>
-__device__ inline void clear(Ring<G>& ring) {
-    for (int slot = int(threadIdx.x) % kWarp; slot < kRing; slot += kWarp) {
-        ring.color[slot] = make_float4(0.f, 0.f, 0.f, 0.f), ring.at[slot] = make_float2(0.f, 0.f);
-        if constexpr (G) ring.geometry[slot] = make_float4(0.f, 0.f, 0.f, 0.f), ring.median[slot] = 0.f;
-    }
-}
-
-template <bool G>
-__device__ inline Passing<G> passing(const BackwardArguments& a, const Bucket& bucket, const Ring<G>& ring, int slot) {
+__device__ inline Passing<G> passing(const BackwardArguments& a, const Bucket& bucket, const Window<G>& window, int slot) {
     Passing<G> p;
-    p.color = ring.color[slot];
-    p.x = ring.at[slot].x, p.y = ring.at[slot].y;
+    p.color = window.color[slot];
+    p.x = window.at[slot].x, p.y = window.at[slot].y;
     if constexpr (G) {
-        p.geometry = ring.geometry[slot], p.median = ring.median[slot];
+        p.geometry = window.geometry[slot], p.median = window.median[slot];
         p.ray_x = a.rays.x(p.x + float(bucket.x0 + kTile / 2)), p.ray_y = a.rays.y(p.y + float(bucket.y0 + kTile / 2));
     }
     return p;
@@ -218,13 +230,13 @@ __device__ inline Passing<G> passing(const BackwardArguments& a, const Bucket& b
 
 template <class K, bool G>
 __global__ void __launch_bounds__(kBackwardWarps* kWarp) blend_backward(BackwardArguments a) {
-    __shared__ Ring<G> rings[kBackwardWarps];
+    __shared__ Window<G> windows[kBackwardWarps];
     const int warp = int(threadIdx.x) / kWarp, lane = int(threadIdx.x) % kWarp;
     const uint32_t number = blockIdx.x * kBackwardWarps + uint32_t(warp);
     if (number >= a.bucket_begin[a.tiles]) return;
     const Bucket bucket = bucket_at(a, number);
     if (bucket.number >= a.reached[bucket.tile]) return put_nothing<G>(a, bucket);
-    Ring<G>& ring = rings[warp];
+    Window<G>& window = windows[warp];
 
     typename K::Splat splats[kSplatsPerLane];
     typename K::Sums sums[kSplatsPerLane];
@@ -235,39 +247,35 @@ __global__ void __launch_bounds__(kBackwardWarps* kWarp) blend_backward(Backward
     for (int k = 0; k < kSplatsPerLane; ++k) {
         const bool there = entry + k < bucket.end;
         const uint32_t id = there ? a.pair_splat[a.list[entry + k]] : 0;
-        Row row = load_row(a.rows, id, ring.staging);
+        Row row = load_row(a.rows, id, window.staging);
         if (!there) row = nowhere();
         met |= sub_tiles_met(row, float(bucket.x0), float(bucket.y0), row.p == 0.f ? K::kGrow : 0.f);
         splats[k] = K::load(row, float(bucket.x0 + kTile / 2), float(bucket.y0 + kTile / 2), a.strips);
         if constexpr (G) held[k].white = load_whitening(a.whitening, id);
     }
-    clear(ring);
+    clear(window);
 
     float T = 0.f, R = 0.f;
-    int half = 0;
     for (int s = 0; s <= kSubTiles; ++s) {
         int steps = kWarp;
         if (s < kSubTiles) {
-            if (!__any_sync(kAllLanes, met >> s & 1u) || !fetch(a, bucket, s, half, ring)) continue;
+            if (!__any_sync(kAllLanes, met >> s & 1u) || !fetch(a, bucket, s, window)) continue;
         } else {  // the last pixels leave
-            __syncwarp();
-            ring.start[lane] = make_float2(0.f, 0.f);
-            __syncwarp();
+            push(window, Arriving<G>{}, make_float2(0.f, 0.f));
             steps = int(bucket.end - bucket.first - 1) / kSplatsPerLane;
         }
         for (int i = 0; i < steps; ++i) {
             T = __shfl_up_sync(kAllLanes, T, 1), R = __shfl_up_sync(kAllLanes, R, 1);
-            if (lane == 0) T = ring.start[i].x, R = ring.start[i].y;
-            const Passing<G> pixel = passing(a, bucket, ring, (half + i - lane) & (kRing - 1));
+            if (lane == 0) T = window.start[i].x, R = window.start[i].y;
+            const Passing<G> pixel = passing(a, bucket, window, kWarp + i - lane);
             SPLAT_UNROLL(kSplatsPerLane)
             for (int k = 0; k < kSplatsPerLane; ++k) pass_splat<K, G>(splats[k], held[k], sums[k], pixel, T, R);
         }
-        half ^= kWarp;
     }
 
     SPLAT_UNROLL(kSplatsPerLane)
     for (int k = 0; k < kSplatsPerLane; ++k) {
-        if (entry + k >= bucket.end) break;
+        if (entry + k >= bucket.end) continue;
         const uint32_t pair = a.list[entry + k];
         const int64_t slot = a.deterministic ? pair : a.pair_splat[pair];
         float all[kSums] = {};
