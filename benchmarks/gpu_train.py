@@ -15,7 +15,7 @@ import argparse
 import json
 import tempfile
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -107,15 +107,15 @@ def train_splat(
         "antialias": asked.antialias,
         "eval_every": 0,
         "checkpoint_every": 0,
+        "device": str(device),
     }
-    if "device" in {field.name for field in fields(FitOptions)}:
-        values["device"] = str(device)
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(device)
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder.create(Path(folder) / "run")
         result = fit(capture, run, FitOptions(**values))
-        peak = torch.cuda.max_memory_allocated(device)
+        peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
         scene = to_capture_world(read_ply(run.splat), capture)
     name = "splat" if budget is None else f"splat, at most {budget:,} Gaussians"
     return scored(name, scene, capture, seconds=result.seconds, peak_bytes=peak, iterations=result.iterations)
