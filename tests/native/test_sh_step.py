@@ -23,6 +23,33 @@ def _case(stored: int, used: int) -> Case:
     return case
 
 
+def _added(case: Case, state: list[Tensor], fused: bool) -> list[Tensor]:
+    """sh and its moments after three backward passes and one step with all their gradients."""
+    native, rates = native_core.load(), [2.5e-3] * 3 + [1.25e-4] * (state[0].shape[1] * 3 - 3)
+    sh, first, second = (t.clone() for t in state)
+    case.scene.sh, total = sh, torch.zeros_like(sh)
+    result = render(case, NAN)
+    image = result.images["color"]
+    for seed in range(3):
+        incoming = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed))
+        into = {name: torch.full_like(t, NAN) for name, t in case.scene.parameters().items()}
+        step = native.ShStep(sh, first, second, rates, *BETAS, 1e-15, 7, total, seed == 2) if fused else None
+        result.frame.backward(
+            *case.arrays(), image, result.images["alpha"], None, None, incoming, None, None, None, None,
+            into["means"], into["quats"], into["log_scales"], into["logit_opacities"],
+            None if fused else into["sh"], None, torch.zeros(len(case.scene), 4), None, step,
+        )  # fmt: skip
+        if not fused:
+            total += into["sh"]
+        elif seed < 2:
+            assert total.any() and torch.equal(sh, state[0]) and torch.equal(second, state[2])
+    if not fused:
+        rows = [t.flatten(1) for t in (sh, total, first, second)]
+        native.adam_rows(*rows, torch.tensor(rates), *BETAS, 1e-15, 7)
+        total.zero_()
+    return [sh, first, second, total]
+
+
 def _backward(case: Case, state: list[Tensor], fused: bool) -> list[Tensor]:
     """sh, its moments and the gradient of the means after one backward pass and one step."""
     native, rates = native_core.load(), [2.5e-3] * 3 + [1.25e-4] * (state[0].shape[1] * 3 - 3)
@@ -55,6 +82,20 @@ def test_same_bits(isa: str, stored: int, used: int) -> None:
         apart, fused = (_backward(case, state, both) for both in (False, True))
         assert not torch.equal(fused[0], state[0])
         for a, b in zip(apart, fused, strict=True):
+            assert torch.equal(a, b)
+    finally:
+        native_core.load().set_isa(ISAS[0])
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(("stored", "used"), [(3, 3), (3, 1), (2, 2), (0, 0)])
+def test_gradients_add_up_until_the_step_is_due(isa: str, stored: int, used: int) -> None:
+    native_core.load().set_isa(isa)
+    try:
+        case = _case(stored, used)
+        sh = case.scene.sh
+        state = [sh.clone(), 1e-3 * torch.rand_like(sh), 1e-5 * torch.rand_like(sh)]
+        for a, b in zip(_added(case, state, False), _added(case, state, True), strict=True):
             assert torch.equal(a, b)
     finally:
         native_core.load().set_isa(ISAS[0])
