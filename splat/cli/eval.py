@@ -33,6 +33,8 @@ class Eval:
     """Where the photos are, if they have moved since the fit."""
     subpixel: Literal[1, 2] = 1
     """2 composites every pixel as 2 x 2 smaller ones: finer where splats cover each other; slower."""
+    device: str = "auto"
+    """Where to render: auto (an NVIDIA GPU if one can be used, else the processor), cpu, cuda, or cuda:1."""
     save: Path | None = None
     """Folder for photo, render and error pictures of every view scored."""
     json: bool = False
@@ -40,6 +42,7 @@ class Eval:
 
     def run(self) -> int:
         """Score and print; returns the exit code."""
+        from splat.cli.on_device import device_for
         from splat.cli.run_capture import reopen_capture, to_capture_world
         from splat.cli.scene_source import read_scene
         from splat.fit.evaluate import evaluate
@@ -48,6 +51,7 @@ class Eval:
 
         if self.save is not None and self.save.exists() and not self.save.is_dir():
             raise SplatError(f"--save is {self.save}, which is a file", expected="a folder")
+        device = device_for(self.device)
         run = RunFolder.open(self.folder)
         scene = read_scene(self.folder)
         capture = reopen_capture(run, self.source, say=_to_stderr)
@@ -59,7 +63,7 @@ class Eval:
         settings = RenderSettings(
             scene.antialias, subpixel=self.subpixel, background=capture.background or (0.0, 0.0, 0.0)
         )
-        normalised = to_capture_world(scene, capture)
+        normalised = to_capture_world(scene, capture).to(device)
         self._show(evaluate(normalised, capture, indices, settings, self.save))
         return 0
 

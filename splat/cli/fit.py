@@ -82,6 +82,7 @@ class Fit:
 
     def _open_run(self) -> RunFolder:
         """Refuse what cannot end well before anything slow is done."""
+        from splat.devices import choose_device
         from splat.fit.presets import kernel_and_filter
         from splat.fit.run import RunFolder
 
@@ -96,6 +97,7 @@ class Fit:
         if self.fit.resume:
             return self._open_broken_run()
         kernel_and_filter(self.fit)
+        choose_device(self.fit.device)
         return RunFolder.create(self.folder(), self.overwrite)
 
     def _open_broken_run(self) -> RunFolder:
@@ -115,6 +117,7 @@ class Fit:
         """The capture, and the options that it was opened with."""
         from splat.capture import open_capture
         from splat.cli.run_capture import recorded_options
+        from splat.devices import choose_device
         from splat.fit.machine import detect
         from splat.fit.presets import long_side
 
@@ -122,7 +125,8 @@ class Fit:
         if self.fit.resume and options == CaptureOptions():
             options = recorded_options(run)
         elif options.max_size is None:
-            options = replace(options, max_size=long_side(self.fit.preset, detect()))
+            machine = detect(choose_device(self.fit.device).device)
+            options = replace(options, max_size=long_side(self.fit.preset, machine))
         resume = self.fit.resume
         capture = open_capture(self.source, options, cache=run.sfm, progress=display.say, keep_cache=resume)
         return capture, options

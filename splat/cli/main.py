@@ -92,7 +92,10 @@ def _explain(error: Exception, debug: bool) -> int:
         return 1
     if _is_out_of_memory(error):
         advice = "Close other programs, or give smaller photos (--max-size) or a smaller --max-memory"
-        _print_error(SplatError("The computer ran out of memory", advice=advice))
+        problem = "The computer ran out of memory"
+        if "CUDA" in str(error):
+            problem, advice = "The GPU ran out of memory", "Close other programs that use it, or --device cpu"
+        _print_error(SplatError(problem, advice=advice))
         return 1
     brief = f"{type(error).__name__}: {error}".splitlines()[0][:300]
     print(f"splat stopped on something it did not expect; this is a bug.\n  {brief}", file=sys.stderr)

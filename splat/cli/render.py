@@ -45,23 +45,28 @@ class Render:
     """Also write depth: 16-bit PNGs (unit in cameras.json) beside pictures, a second video beside a video."""
     background: Literal["auto", "black", "white"] = "auto"
     """Colour behind the scene. auto: what the run was trained on, else black."""
-    backend: Literal["auto", "native", "reference"] = "auto"
-    """Rasteriser: auto takes the compiled one; reference is plain PyTorch and slow."""
+    backend: Literal["auto", "native", "reference", "gsplat"] = "auto"
+    """Rasteriser: auto takes the compiled one; reference is plain PyTorch and slow; gsplat is that package,
+    on an NVIDIA GPU, for comparison."""
+    device: str = "auto"
+    """Where to render: auto (an NVIDIA GPU if one can be used, else the processor), cpu, cuda, or cuda:1."""
     overwrite: bool = False
     """Replace what is at --out."""
 
     def run(self) -> int:
         """Render; returns the exit code."""
+        from splat.cli.on_device import device_for
         from splat.cli.render_output import open_output
         from splat.cli.scene_source import find_views, read_scene
 
         self._check()
+        device = device_for(self.device)
         out = self.out or self._default_out()
         gaussians, known = read_scene(self.scene), find_views(self.scene)
         cameras = self._cameras(gaussians, known)
         settings = self._settings(gaussians, known)
         with open_output(out, cameras, gaussians, self.depth, self.overwrite) as output:
-            _render_all(gaussians, cameras, settings, self.backend, output)
+            _render_all(gaussians.to(device), cameras, settings, self.backend, output)
         print(f"{len(cameras)} frames of {cameras[0].width}x{cameras[0].height} in {out}")
         return 0
 

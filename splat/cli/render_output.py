@@ -84,14 +84,14 @@ def depth_range(cameras: Sequence[Camera], gaussians: Gaussians) -> DepthRange:
 
 def to_uint8(color: torch.Tensor) -> NDArray[np.uint8]:
     """[H, W, 3] 0 to 1, clamped and rounded to 8 bits."""
-    return (color.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    return (color.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
 def depth_steps(rendered: Rendered, span: DepthRange) -> NDArray[np.uint16]:
     """[H, W] expected depth in steps of ``span.unit``; 0 where less than half is covered."""
     assert rendered.depth is not None
     steps = (rendered.depth / span.unit).round().clamp(1, _STEPS)
-    return torch.where(rendered.alpha > 0.5, steps, 0).numpy().astype(np.uint16)
+    return torch.where(rendered.alpha > 0.5, steps, 0).cpu().numpy().astype(np.uint16)
 
 
 def depth_colors(rendered: Rendered, span: DepthRange) -> NDArray[np.uint8]:
@@ -101,8 +101,8 @@ def depth_colors(rendered: Rendered, span: DepthRange) -> NDArray[np.uint8]:
     assert rendered.depth is not None
     low, high = 1 / span.far, 1 / span.near
     level = (1 / rendered.depth.clamp(min=1e-12) - low) / max(high - low, 1e-12)
-    colors = cv2.applyColorMap((level.clamp(0, 1) * 255).to(torch.uint8).numpy(), cv2.COLORMAP_TURBO)
-    colors[(rendered.alpha <= 0.5).numpy()] = 0
+    colors = cv2.applyColorMap((level.clamp(0, 1) * 255).to(torch.uint8).cpu().numpy(), cv2.COLORMAP_TURBO)
+    colors[(rendered.alpha <= 0.5).cpu().numpy()] = 0
     return np.ascontiguousarray(colors[:, :, ::-1]).astype(np.uint8, copy=False)
 
 

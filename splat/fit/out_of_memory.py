@@ -6,6 +6,7 @@ was before the step or as it is after it (see ``Optimisation.step``), so trainin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -139,5 +140,8 @@ def no_room(problem: str) -> NoRoom:
 
 
 def first_line(error: Exception) -> str:
-    """How much was asked for, in torch's words."""
-    return str(error).split(". ")[0].splitlines()[0] if str(error) else "out of memory"
+    """How much was asked for, as far as torch says; else the beginning of what it says."""
+    asked = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", str(error))
+    if asked:
+        return f"{asked[1]} more were asked for"
+    return (str(error).splitlines() or ["no more is known"])[0]

@@ -52,7 +52,7 @@ def render_frame(
     with torch.no_grad():
         rendered = rasterize(gaussians, camera, settings, backend)
     alpha = rendered.alpha[..., None]
-    behind = torch.tensor(background)
+    behind = torch.tensor(background).to(alpha)
     if mode == "alpha":
         return to_bytes(alpha.expand(-1, -1, 3))
     if mode == "depth" and rendered.depth is not None:
@@ -64,14 +64,14 @@ def render_frame(
 
 def to_bytes(color: torch.Tensor) -> Image:
     """[H, W, 3] colour 0 to 1, clamped and rounded to 8 bits."""
-    return (color.clamp(0, 1) * 255).round().to(torch.uint8).contiguous().numpy()
+    return (color.clamp(0, 1) * 255).round().to(torch.uint8).contiguous().cpu().numpy()
 
 
 def heat(values: torch.Tensor) -> torch.Tensor:
     """[..., 3] colours of values 0 to 1: black, violet, orange, pale yellow; brighter is more."""
     stops = torch.tensor(
         [[0.0, 0.0, 0.02], [0.34, 0.06, 0.43], [0.73, 0.21, 0.33], [0.98, 0.55, 0.04], [0.99, 1.0, 0.64]]
-    )
+    ).to(values)
     position = values.clamp(0, 1) * (len(stops) - 1)
     low = position.floor().clamp(max=len(stops) - 2).long()
     part = (position - low)[..., None]
@@ -82,6 +82,6 @@ def _depth_colors(depth: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
     """[H, W, 3] colours of a depth image; near is bright."""
     known = depth[alpha > 0.5]
     if known.numel() == 0:
-        return torch.zeros(*depth.shape, 3)
-    low, high = np.quantile(known.numpy(), [0.02, 0.98]).tolist()
+        return torch.zeros(*depth.shape, 3, device=depth.device)
+    low, high = np.quantile(known.cpu().numpy(), [0.02, 0.98]).tolist()
     return heat(1 - (depth - low) / max(high - low, 1e-12))

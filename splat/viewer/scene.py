@@ -91,7 +91,7 @@ def middle(gaussians: Gaussians) -> tuple[torch.Tensor, float]:
     means = means[torch.isfinite(means).all(dim=1)]
     if len(means) == 0:
         return torch.zeros(3), 1.0
-    means = means[:: max(len(means) // 100_000, 1)]
+    means = means[:: max(len(means) // 100_000, 1)].cpu()
     low, high = means.quantile(torch.tensor([0.02, 0.98]), dim=0)
     return (low + high) / 2, max(0.5 * float((high - low).norm()), 1e-3)
 
