@@ -88,4 +88,4 @@ def test_same_bits_in_any_order_of_threads(antialias: Antialias, emulated: Modul
         results.append(run(case, frame=core.frame()))
         core.check_memory()
         core.close()
-    assert_same_bits(*results)
+    assert_same_bits(results[0], results[1])
