@@ -34,6 +34,8 @@ class Sent:
         """``value``, on the device if it is an array; the same memory becomes the same memory."""
         if isinstance(value, BridgedShStep):
             return value.step
+        if isinstance(value, list | tuple):
+            return type(value)(map(self.send, value))
         tensor = as_tensor(value)
         if tensor is None:
             return value
@@ -89,9 +91,10 @@ class Bridged:
 class BridgedShStep:
     """The driver's ShStep, and the arrays that it works on."""
 
-    def __init__(self, driver: Any, *arguments: Any) -> None:
+    def __init__(self, driver: Any, *arguments: Any, **named: Any) -> None:
         self.sent = Sent()
-        self.step = driver.ShStep(*map(self.sent.send, arguments))
+        moved = {name: self.sent.send(value) for name, value in named.items()}
+        self.step = driver.ShStep(*map(self.sent.send, arguments), **moved)
 
 
 def allocator(allocate: Callable[[int], Any]) -> Callable[[int], Any]:
@@ -110,7 +113,7 @@ def bridge(driver: Any) -> Any:
     cuda = SimpleNamespace(
         Frame=lambda allocate, device=0: Bridged(driver.Frame(allocator(allocate), device)),
         Work=lambda allocate, device=0: Bridged(driver.Work(allocator(allocate), device)),
-        ShStep=lambda *arguments: BridgedShStep(driver, *arguments),
+        ShStep=lambda *arguments, **named: BridgedShStep(driver, *arguments, **named),
     )
     emulator = SimpleNamespace(set_schedule=lambda *arguments, **named: None)
     return SimpleNamespace(cuda=cuda, emulator=emulator)

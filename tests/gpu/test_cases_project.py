@@ -1,0 +1,7 @@
+"""The cases of tests/cuda/test_project.py on a device."""
+
+from tests.gpu.present import require_device
+
+require_device()
+
+from tests.cuda.test_project import *  # noqa: E402, F403
