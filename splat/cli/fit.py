@@ -67,7 +67,7 @@ class Fit:
             self._report(run, console)
             show_result(result, run, console)
             if live is not None:
-                live.finish(to_capture_world(result.gaussians, capture))
+                live.finish(to_capture_world(result.gaussians, capture).to(result.device))
                 wait_for_interrupt(console)
         return 130 if result.ending == "stopped" else 0
 

@@ -131,13 +131,8 @@ class DevicePhotos:
             self._begin((view, factor))
 
     def preload(self, views: Sequence[int]) -> None:
-        """Decode all, and upload what fits."""
+        """Decode them; training begins on smaller ones, so they are uploaded as they are asked for."""
         self._store.preload(views)
-        for view in views:
-            width, height = self.size(view, 1)
-            if self._bytes + 3 * width * height > self._limit:
-                return
-            self.get(view, 1)
 
     def release(self) -> int:
         """As ``PhotoSource.release``."""

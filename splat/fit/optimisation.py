@@ -190,7 +190,7 @@ class Optimisation:
     def load_photos(self) -> None:
         """Decode every photo now, if all of them fit into the memory set aside for them."""
         pixels = sum(view.camera.width * view.camera.height for view in self.capture.views)
-        if 5 * pixels <= self.plan.photo_bytes:  # what a GPU has room for is uploaded, too
+        if 5 * pixels <= self.plan.photo_bytes:
             self.photos.preload([*self.capture.train, *self.capture.test])
 
     def finished(self) -> Gaussians:

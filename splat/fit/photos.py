@@ -71,7 +71,7 @@ class PhotoSource(Protocol):
         ...
 
     def preload(self, views: Sequence[int]) -> None:
-        """Make ready as many photos at full size as there is room for."""
+        """Decode photos at full size and wait for them."""
         ...
 
     def release(self) -> int:

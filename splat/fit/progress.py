@@ -80,6 +80,7 @@ class FitResult:
         psnr: held-out mean PSNR in dB, or None without held-out photos.
         seconds: training seconds.
         notes: plain sentences for a person.
+        device: where it was trained, "cpu" or "cuda:N"; the Gaussians are on the processor.
     """
 
     gaussians: Gaussians
@@ -88,3 +89,4 @@ class FitResult:
     psnr: float | None
     seconds: float
     notes: list[str]
+    device: str = "cpu"

@@ -206,5 +206,11 @@ def _finish(session: Session, run: RunFolder, ending: Ending) -> FitResult:
     run.write_json(run.metrics, metrics(scores, original, capture, plan, outcome))
     session.close(scores)
     return FitResult(
-        original, ending, optimisation.iteration, mean_psnr(scores), session.seconds, session.notes
+        original,
+        ending,
+        optimisation.iteration,
+        mean_psnr(scores),
+        session.seconds,
+        session.notes,
+        optimisation.plan.device,
     )

@@ -109,18 +109,20 @@ class Mcmc:
         """mean += rate * noise * sigmoid(-100 (o - dead)) * covariance @ normal."""
         opacity = torch.sigmoid(scene.gaussians.logit_opacities.detach())
         weight = torch.sigmoid(-100 * (opacity - self.settings.dead))
-        means = scene.gaussians.means.detach()
-        if means.device.type != "cpu":  # to count the rows would wait for the device
-            noise = covariance_times_noise(scene.gaussians, None, self._generator)
-            weight = torch.where(weight > LEAST_NOISE, weight, 0.0)
-            means.addcmul_(noise, weight[:, None], value=rate * self.settings.noise)
-            return
+        if weight.device.type != "cpu":
+            return self._add_noise_to_all(scene, rate, weight)
         rows = (weight > LEAST_NOISE).nonzero().squeeze(1)
         if rows.numel() == 0:
             return
         noise = covariance_times_noise(scene.gaussians, rows, self._generator)
         noise *= (rate * self.settings.noise * weight[rows])[:, None]
-        means.index_add_(0, rows, noise)
+        scene.gaussians.means.detach().index_add_(0, rows, noise)
+
+    def _add_noise_to_all(self, scene: TrainedScene, rate: float, weight: Tensor) -> None:
+        """The same without counting the rows, for which the host would wait for the device each step."""
+        noise = covariance_times_noise(scene.gaussians, None, self._generator)
+        weight = torch.where(weight > LEAST_NOISE, weight, 0.0)
+        scene.gaussians.means.detach().addcmul_(noise, weight[:, None], value=rate * self.settings.noise)
 
     def _relocate(self, scene: TrainedScene) -> int:
         opacity = torch.sigmoid(scene.gaussians.logit_opacities.detach())
