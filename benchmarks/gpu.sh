@@ -62,7 +62,7 @@ mkdir -p "$work/steps" "$work/logs" || exit 2
 [[ -n $dry ]] || mkdir -p "$out" || exit 2
 site=$work/site gsplat_site=$work/gsplat-site
 export PYTHONPATH=$site:$root:$root/benchmarks${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
-export TORCH_EXTENSIONS_DIR=$work/extensions
+export TORCH_EXTENSIONS_DIR=$work/extensions PATH=$site/bin:$PATH
 number=0 failed=0 device=''
 
 left() { echo $((budget - SECONDS)); }
