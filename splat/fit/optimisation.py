@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from dataclasses import replace
 from statistics import fmean
@@ -165,6 +166,7 @@ class Optimisation:
         """
         self.scene.forget_gradients()
         freed = self.photos.release()
+        gc.collect()  # what the error that led here may still hold
         self.engine.release()
         return freed
 

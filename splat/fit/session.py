@@ -176,7 +176,10 @@ class Session:
             self.announce("training")
         if now - self._shown >= SECONDS_BETWEEN_SCENES:
             self._shown = now
-            self.hooks.on_scene(self.optimisation.finished(), self.optimisation.iteration)
+            with_room(self._show, self.optimisation.release)
+
+    def _show(self) -> None:
+        self.hooks.on_scene(self.optimisation.finished(), self.optimisation.iteration)
 
     def _evaluate(self) -> None:
         optimisation = self.optimisation

@@ -48,7 +48,7 @@ def fit(
 
     What an earlier run left in the folder is removed once nothing stands in the way of this one.
 
-    Same seed, machine and threads: same bits, also when the run was stopped or killed and resumed.
+    Same seed, machine, device and threads: same bits, also when the run was stopped or killed and resumed.
     (With ``max_seconds`` the number of iterations is planned once from the measured speed and then
     kept; only a run that the clock stops early depends on the clock.)
 
