@@ -51,6 +51,8 @@ class FitOptions:
     """Learning rate of the edge sharpness, with --kernel gef; falls towards the end as the others do."""
     frequency_weight: float = 0.0
     """Weight, 0 to 0.8, of the loss of GES that trains coarse structure first and fine detail later."""
+    sh_every: int = 1
+    """Optimise the colours only every so many iterations, on the gradients added up: quicker steps on a GPU."""
     random_background: bool = False
     """Transparent photos only: train over a random background colour each step."""
     seed: int = 0
@@ -69,6 +71,7 @@ class FitOptions:
         _require_whole("--iterations", self.iterations, 1)
         _require_whole("--budget", self.budget, 1)
         _require_whole("--threads", self.threads, 1)
+        _require_whole("--sh-every", self.sh_every, 1)
         _require_whole("--eval-every", self.eval_every, 0)
         _require_whole("--checkpoint-every", self.checkpoint_every, 0)
         _require_whole("--seed", self.seed, 0)

@@ -83,6 +83,7 @@ class Plan:
         frequency_weight: weight of the frequency-modulated loss, 0 for none.
         device: where training runs, "cpu" or "cuda:N".
         device_photo_bytes: limit for photos on a GPU.
+        sh_every: steps between those on the colours.
     """
 
     preset: Preset
@@ -105,6 +106,7 @@ class Plan:
     frequency_weight: float = 0.0
     device: str = "cpu"
     device_photo_bytes: int = 0
+    sh_every: int = 1
 
     def with_iterations(self, iterations: int, options: FitOptions) -> Plan:
         """The same plan, stretched or shrunk; intervals that ``options`` leave open follow."""
@@ -177,6 +179,7 @@ def plan_fit(
         frequency_weight=options.frequency_weight,
         device=machine.device,
         device_photo_bytes=memory.photo_bytes if machine.has_gpu else 0,
+        sh_every=options.sh_every,
     )
     return plan, [memory.note] if memory.note else []
 
@@ -191,7 +194,7 @@ def _room_on_host(
     resident_gib: float,
 ) -> MemoryPlan:
     limit = options.max_memory or resident_gib + 0.8 * machine.memory_gib
-    each = bytes_per_gaussian(options.sh_degree, kernel, options.filter3d)
+    each = bytes_per_gaussian(options.sh_degree, kernel, options.filter3d) + _waiting_bytes(options)
     return plan_memory(budget, each, pixels, photo_bytes, limit, resident_gib)
 
 
@@ -205,8 +208,13 @@ def _room_on_gpu(
     resident_gib: float,
 ) -> MemoryPlan:
     limit = options.max_memory or 0.85 * machine.gpu_memory_gib
-    each = gpu_bytes_per_gaussian(options.sh_degree, kernel, options.filter3d)
+    each = gpu_bytes_per_gaussian(options.sh_degree, kernel, options.filter3d) + _waiting_bytes(options)
     return plan_memory(budget, each, pixels, photo_bytes, limit, 0.0, GPU)
+
+
+def _waiting_bytes(options: FitOptions) -> int:
+    """Of one Gaussian's colour gradients that add up between steps, and their copy while rows are added."""
+    return 2 * 4 * 3 * (options.sh_degree + 1) ** 2 if options.sh_every > 1 else 0
 
 
 def kernel_and_filter(options: FitOptions) -> tuple[Kernel, Antialias]:

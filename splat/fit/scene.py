@@ -24,6 +24,7 @@ class TrainedScene:
         start: the first parameters; copied to the engine's device.
         rates: learning rate by optimiser group (see ``splat.fit.schedules``).
         engine: makes the optimiser.
+        sh_every: steps between those on "sh", whose gradients add up meanwhile.
 
     Attributes:
         gaussians: the trained tensors.
@@ -31,12 +32,12 @@ class TrainedScene:
         device: where they are.
     """
 
-    def __init__(self, start: Gaussians, rates: dict[str, float], engine: Engine) -> None:
+    def __init__(self, start: Gaussians, rates: dict[str, float], engine: Engine, sh_every: int = 1) -> None:
         self.device = engine.device
         self.gaussians = _leaves(
             {k: v.detach().to(self.device, copy=True) for k, v in start.parameters().items()}, start.antialias
         )
-        self.adam = engine.adam(self.gaussians.parameters(), rates)
+        self.adam = engine.adam(self.gaussians.parameters(), rates, sh_every)
         self._fused = engine.name == "native"
         self._buffers: dict[str, Tensor] = {}
 

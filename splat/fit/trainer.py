@@ -141,6 +141,7 @@ def _check_capture(capture: Capture, options: FitOptions) -> None:
 def _begin_on(device: torch.device) -> Engine:
     """The engine for ``device``, which is made torch's current one and its peak of memory forgotten."""
     if device.type == "cuda":
+        torch.cuda.init()
         torch.cuda.set_device(device)
         torch.cuda.reset_peak_memory_stats(device)
     return replace(choose_engine(), device=device)
@@ -160,7 +161,7 @@ def _begin(
     """The optimiser at iteration 0, its plan made to fit the clock, and a sentence about the start."""
     first, text = first_gaussians(capture, plan.budget, plan.sh_degree, plan.antialias, plan.seed, engine)
     first, plan = with_kernel(first, plan.kernel), replace(plan, first=len(first))
-    scene = TrainedScene(first, make_schedule(capture, plan).rates(0), engine)
+    scene = TrainedScene(first, make_schedule(capture, plan).rates(0), engine, plan.sh_every)
     scene.keep(morton_order(scene.gaussians.means))
     optimisation = assemble(capture, plan, scene, photos, engine)
     if options.max_seconds is None:
@@ -173,7 +174,7 @@ def _begin(
 def _continue(capture: Capture, saved: Saved, photos: PhotoSource, engine: Engine) -> Optimisation:
     """The optimiser where a checkpoint left it."""
     start = from_parameters(saved.optimisation["scene"]["parameters"], saved.plan.antialias)
-    scene = TrainedScene(start, make_schedule(capture, saved.plan).rates(0), engine)
+    scene = TrainedScene(start, make_schedule(capture, saved.plan).rates(0), engine, saved.plan.sh_every)
     optimisation = assemble(capture, saved.plan, scene, photos, engine)
     optimisation.load_state_dict(saved.optimisation)
     return optimisation

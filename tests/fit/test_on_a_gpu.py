@@ -132,3 +132,23 @@ def test_checkpoint_of_a_device_is_on_the_processor(tmp_path: Any) -> None:
     run.step(), again.step()
     for name, value in run.scene.gaussians.parameters().items():
         assert torch.equal(value, again.scene.gaussians.parameters()[name]), name
+
+
+@pytest.mark.parametrize("strategy", ["adc", "mcmc"])
+def test_colours_may_wait_through_densification_and_a_checkpoint(strategy: str) -> None:
+    """Gradients added up meanwhile go with their rows, and a resumed run goes on to the same bits."""
+    options = {"strategy": strategy, "sh_every": 3, "iterations": 80, "budget": 100}
+    run, again = begun(**options), begun(**options)
+    first = run.scene.gaussians.sh.detach().clone()
+    run.step(), run.step()
+    assert torch.equal(run.scene.gaussians.sh.detach(), first)
+    run.step()
+    assert not torch.equal(run.scene.gaussians.sh.detach(), first)
+    for _ in range(37):
+        run.step()
+    again.load_state_dict(run.state_dict())
+    for _ in range(10):
+        run.step(), again.step()
+    assert len(run.scene) > len(first)
+    for name, value in run.scene.gaussians.parameters().items():
+        assert torch.equal(value, again.scene.gaussians.parameters()[name]), name
