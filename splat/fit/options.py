@@ -52,7 +52,7 @@ class FitOptions:
     frequency_weight: float = 0.0
     """Weight, 0 to 0.8, of the loss of GES that trains coarse structure first and fine detail later."""
     sh_every: int = 1
-    """Optimise the colours only every so many iterations, on the gradients added up: quicker steps on a GPU."""
+    """Optimise colours only every so many iterations, on the gradients added up: quicker steps on a GPU."""
     random_background: bool = False
     """Transparent photos only: train over a random background colour each step."""
     seed: int = 0
