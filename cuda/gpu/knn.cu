@@ -143,8 +143,8 @@ struct Search {
 
     // `self`: the lane's point in that leaf, or -1.
     __device__ __forceinline__ void scan(int64_t leaf, int self) {
-        const int64_t begin = begin_of(tree.count, tree.levels, leaf), end = begin_of(tree.count, tree.levels, leaf + 1);
-        const int lane = threadIdx.x % kWarp, size = int(end - begin);
+        const int64_t begin = begin_of(tree.count, tree.levels, leaf);
+        const int lane = threadIdx.x % kWarp, size = int(begin_of(tree.count, tree.levels, leaf + 1) - begin);
         __syncwarp();
         if (lane < size) points[lane] = tree.sorted[begin + lane];
         __syncwarp();

@@ -7,8 +7,8 @@
 // registers, for both vertical filters; horizontal filters go through shared memory, four pixels a thread.
 //
 // So an image is read once and its gradient written once (at 1080p 56 MB with photos as bytes), and no map
-// goes through memory. Two kernels with the maps stored would move 206 MB and compute a fifth less: as long
-// on an H100, longer where memory is slower, and 75 MB of it would have to be held.
+// goes through memory. Two kernels with the maps stored would move 236 MB and compute about a fifth less:
+// by arithmetic as long on an H100, longer where memory is slower, and 75 MB of it would have to be held.
 #include <algorithm>
 
 #include "../include/splat/ssim.h"
@@ -44,10 +44,6 @@ struct Shared {
     float4* maps;     // [3, lines, kMapLine] derivatives; then these filtered
 };
 
-struct Sums {
-    float l1 = 0, ssim = 0;
-};
-
 // kRows outputs of the 11 taps.
 __device__ __forceinline__ void filter(const float v[kWindow], float out[kRows]) {
 #pragma unroll
@@ -74,23 +70,31 @@ __device__ __forceinline__ float4 filter_across(const float4* from) {
 __device__ __forceinline__ float unit(float v) { return v; }
 __device__ __forceinline__ float unit(uint8_t v) { return float(v) * (1.f / 255.f); }
 
-// A thread's column of the two images.
+// A thread's column of the images, and of the gradient.
 template <class Target>
 struct Column {
-    const float* image;
     const Target* target;
-    int64_t stride;
-    int height;
-    bool inside;
+    int number, stride;   // of a float in a row; floats of a row
+    unsigned height;      // 0 outside the image
+    bool own;             // the block makes its gradient
 
-    // Rows [row, row + n) of both; zeros beyond the image.
+    __device__ __forceinline__ Column(const SsimInput& in, const Target* photo, int first_pixel)
+        : target(photo), number(3 * first_pixel + int(threadIdx.x)), stride(3 * int(in.width)) {
+        const int place = threadIdx.x / 3;
+        const bool inside = place < kRead && number >= 0 && number < stride;
+        height = inside ? unsigned(in.height) : 0u;
+        own = inside && place >= 2 * kSsimHalf && place < 2 * kSsimHalf + kPixels;
+    }
+
+    // Rows [row, row + n) of both images; zeros beyond them.
     template <int n>
-    __device__ __forceinline__ void read(int row, float* x, float* y) const {
+    __device__ __forceinline__ void read(const SsimInput& in, int row, float* x, float* y) const {
+        const int at = row * stride + number;
 #pragma unroll
         for (int k = 0; k < n; ++k) {
-            const bool there = inside && row + k >= 0 && row + k < height;
-            x[k] = there ? __ldg(image + int64_t(row + k) * stride) : 0.f;
-            y[k] = there ? unit(__ldg(target + int64_t(row + k) * stride)) : 0.f;
+            const bool there = unsigned(row + k) < height;
+            x[k] = there ? __ldg(in.image + at + k * stride) : 0.f;
+            y[k] = there ? unit(__ldg(target + at + k * stride)) : 0.f;
         }
     }
 };
@@ -114,34 +118,52 @@ __device__ __forceinline__ void filter_moments(const float x[kWindow], const flo
     put(3, v);
 }
 
-// Where four pixels of a line lie.
-struct Place {
-    int row, first_pixel;
-    bool own_row;
+// Four pixels of a line whose similarity a thread makes.
+struct Four {
+    int line, group, pixel;  // the first pixel's column of the image
+    unsigned inside, own;    // bit i: pixel i is in the image; is in no other block
+
+    __device__ __forceinline__ Four(const SsimInput& in, int first_pixel)
+        : line(threadIdx.x / kGroups), group(threadIdx.x % kGroups), pixel(first_pixel + 4 * group), inside(0), own(0) {
+        for (int i = 0; i < 4; ++i) {
+            const int place = 4 * group + i;
+            inside |= unsigned(pixel + i >= 0 && pixel + i < int(in.width)) << i;
+            own |= unsigned(place >= kSsimHalf && place < kSsimHalf + kPixels) << i;
+        }
+    }
+    __device__ __forceinline__ bool any() const { return line < kLines; }
+
+    // Bit i: pixel i counts.
+    __device__ __forceinline__ unsigned kept(const SsimInput& in, int row) const {
+        const unsigned kept = unsigned(row) < unsigned(in.height) ? inside : 0u;
+        if (!in.mask) return kept;
+        const uint8_t* mask = in.mask + row * int(in.width) + pixel;
+        unsigned masked = 0;
+#pragma unroll
+        for (int i = 0; i < 4; ++i)
+            if (kept >> i & 1u && mask[i]) masked |= 1u << i;
+        return masked;
+    }
 };
 
-// Horizontal filter of the moments of four pixels, their similarity and its derivatives.
-__device__ __forceinline__ void make_maps(const Job& job, const Shared& shared, int line, int group, const Place& at,
+// Horizontal filter of the moments of four pixels, their similarity and its derivatives. Adds the
+// similarity of those in `own`.
+__device__ __forceinline__ void make_maps(const Shared& shared, const Four& four, unsigned kept, unsigned own,
                                           float& total) {
-    const float4* from = shared.moments + line * kMomentLine + group;
+    const float4* from = shared.moments + four.line * kMomentLine + four.group;
     const float4 mx = filter_across(from), my = filter_across(from + kMomentMap);
     const float4 p = filter_across(from + 2 * kMomentMap), q = filter_across(from + 3 * kMomentMap);
-    const bool inside_row = at.row >= 0 && at.row < job.in.height;
     float4 mean, square, product;
     const auto one = [&](int i, float mx, float my, float p, float q, float& mean, float& square, float& product) {
-        const int pixel = at.first_pixel + i;
-        bool kept = inside_row && pixel >= 0 && pixel < job.in.width;
-        if (kept && job.in.mask) kept = job.in.mask[int64_t(at.row) * job.in.width + pixel] != 0;
-        const Similarity<float> s = similarity_of(mx, my, p, q, kept ? 1.f : 0.f);
+        const Similarity<float> s = similarity_of(mx, my, p, q, kept >> i & 1u ? 1.f : 0.f);
         mean = s.mean, square = s.square, product = s.product;
-        const int place = 4 * group + i;
-        if (at.own_row && place >= kSsimHalf && place < kSsimHalf + kPixels) total += s.value;
+        if (own >> i & 1u) total += s.value;
     };
     one(0, mx.x, my.x, p.x, q.x, mean.x, square.x, product.x);
     one(1, mx.y, my.y, p.y, q.y, mean.y, square.y, product.y);
     one(2, mx.z, my.z, p.z, q.z, mean.z, square.z, product.z);
     one(3, mx.w, my.w, p.w, q.w, mean.w, square.w, product.w);
-    float4* to = shared.maps + line * kMapLine + group;
+    float4* to = shared.maps + four.line * kMapLine + four.group;
     to[0] = mean, to[kMap] = square, to[2 * kMap] = product;
 }
 
@@ -163,6 +185,96 @@ __device__ __forceinline__ void filter_maps(const float* from, float* to, float 
     }
 }
 
+// Horizontal filter of the three maps, of four pixels a thread.
+__device__ __forceinline__ void filter_maps_across(const Shared& shared) {
+    constexpr int kOwnGroups = kPixels / 4;
+    const int line = threadIdx.x / kOwnGroups, at = line * kMapLine + threadIdx.x % kOwnGroups;
+    if (line >= kLines) return;
+#pragma unroll
+    for (int m = 0; m < 3; ++m) shared.maps[m * kMap + at] = filter_across(shared.moments + m * kMap + at);
+}
+
+// What a gradient is made of, beside the maps.
+struct Scales {
+    float l1, ssim;
+
+    __device__ __forceinline__ explicit Scales(const Job& job) {
+        const float kept = job.kept ? float(*job.kept) : float(job.in.height * job.in.width);
+        const float each = kept > 0.f ? 1.f / (3.f * kept) : 0.f;
+        l1 = (1.f - job.in.ssim_weight) * each, ssim = -job.in.ssim_weight * each;
+    }
+};
+
+// The rows [row, bottom) of a column, kRows at most: L1, and the gradient from the maps at `from`.
+template <class Target>
+__device__ __forceinline__ float compare_rows(const SsimInput& in, const Column<Target>& column, int row, int bottom,
+                                              const float* x, const float* y, const float* from, const Scales& scales) {
+    const int at = row * column.stride + column.number;
+    float l1 = 0;
+#pragma unroll
+    for (int k = 0; k < kRows; ++k) {
+        const bool here = row + k < bottom;
+        const float difference = x[k] - y[k];
+        bool kept = here;
+        if (in.mask && here) kept = in.mask[(row + k) * int(in.width) + column.number / 3] != 0;
+        if (kept) l1 += fabsf(difference);
+        if (!in.gradient) continue;
+        const float* d = from + 4 * 3 * k * kMapLine;
+        const float sign = difference > 0.f ? scales.l1 : difference < 0.f ? -scales.l1 : 0.f;
+        const float g = similarity_gradient(d[0], d[4 * kMap], d[8 * kMap], x[k], y[k], scales.ssim, kept ? sign : 0.f);
+        if (here) in.gradient[at + k * column.stride] = g;
+    }
+    return l1;
+}
+
+struct Sums {
+    float l1 = 0, ssim = 0;
+};
+
+// One band by one strip.
+template <class Target>
+__device__ __forceinline__ void walk(const Job& job, const Shared& shared, const Target* target, int strip, int band,
+                                     Sums& sums) {
+    const SsimInput& in = job.in;
+    const int t = threadIdx.x, channel = t % 3, place = t / 3;
+    const int left = strip * kPixels, top = band * job.band_rows, bottom = min(top + job.band_rows, int(in.height));
+    const Column<Target> column(in, target, left - 2 * kSsimHalf);
+    const Four four(in, left - kSsimHalf);
+    const Scales scales(job);
+    float* const moments = reinterpret_cast<float*>(shared.moments);
+    float* const maps = reinterpret_cast<float*>(shared.maps);
+
+    // The window ends with row + kRows; derivatives are made kSsimHalf rows further up, gradients as much again.
+    float x[kWindow], y[kWindow], history[3][2 * kSsimHalf] = {};
+    int row = top - 2;
+    static_assert(2 + 2 * kSsimHalf == 3 * kRows, "the first gradient is that of row `top`");
+    column.template read<kWindow>(in, row - 2 * kSsimHalf, x, y);
+    for (; row < bottom + 2 * kSsimHalf; row += kRows) {
+        if (place < kRead) filter_moments(x, y, moments + 4 * channel * kMomentLine + place);
+        __syncthreads();
+        float next_x[kRows], next_y[kRows];
+        column.template read<kRows>(in, row + kRows, next_x, next_y);
+        if (four.any()) {
+            const int at = row - kSsimHalf + four.line / 3;
+            make_maps(shared, four, four.kept(in, at), at >= top && at < bottom ? four.own : 0u, sums.ssim);
+        }
+        __syncthreads();
+        if (in.gradient) {
+            if (t < 3 * 4 * kMapLine) filter_maps(maps + t, moments + t, history);
+            __syncthreads();
+            filter_maps_across(shared);
+            __syncthreads();
+        }
+        if (column.own && row - 2 * kSsimHalf >= top)
+            sums.l1 += compare_rows(in, column, row - 2 * kSsimHalf, bottom, x, y,
+                                    maps + 4 * channel * kMapLine + place - 2 * kSsimHalf, scales);
+#pragma unroll
+        for (int i = 0; i < 2 * kSsimHalf; ++i) x[i] = x[i + kRows], y[i] = y[i + kRows];
+#pragma unroll
+        for (int k = 0; k < kRows; ++k) x[2 * kSsimHalf + k] = next_x[k], y[2 * kSsimHalf + k] = next_y[k];
+    }
+}
+
 // Sums of a block, in a fixed order; for thread 0.
 __device__ __forceinline__ Sums block_sums(Sums s) {
     __shared__ float parts[2][kThreads / kWarp];
@@ -176,74 +288,6 @@ __device__ __forceinline__ Sums block_sums(Sums s) {
     Sums all;
     for (int i = 0; i < kThreads / kWarp; ++i) all.l1 += parts[0][i], all.ssim += parts[1][i];
     return all;
-}
-
-// One band by one strip.
-template <class Target>
-__device__ __forceinline__ void walk(const Job& job, const Shared& shared, const Target* target, int strip, int band,
-                                     Sums& sums) {
-    const SsimInput& in = job.in;
-    const int t = threadIdx.x, channel = t % 3, place = t / 3;  // of this thread's column
-    const int left = strip * kPixels, column = 3 * (left - 2 * kSsimHalf) + t;
-    const int top = band * job.band_rows, height = int(in.height), bottom = min(top + job.band_rows, height);
-    const int64_t stride = 3 * in.width;
-    const bool inside = t < 3 * kRead && column >= 0 && column < stride;
-    const bool own = inside && place >= 2 * kSsimHalf && place < 2 * kSsimHalf + kPixels;
-    const Column<Target> images{in.image + (inside ? column : 0), target + (inside ? column : 0), stride, height, inside};
-    const float kept = in.mask ? float(*job.kept) : float(in.height * in.width);
-    const float scale = kept > 0.f ? 1.f / (3.f * kept) : 0.f;
-    const float scale_l1 = (1.f - in.ssim_weight) * scale, scale_ssim = -in.ssim_weight * scale;
-
-    const int line = t / kGroups, group = t % kGroups;          // of the four pixels whose similarity it makes,
-    const int last_line = t / (kPixels / 4), last_group = t % (kPixels / 4);  // and of those it filters last
-    float* const moment = reinterpret_cast<float*>(shared.moments) + 4 * channel * kMomentLine + place;
-    const float* const result = reinterpret_cast<const float*>(shared.maps) + 4 * channel * kMapLine + place - 2 * kSsimHalf;
-
-    // The window ends with row + kRows; derivatives are made kSsimHalf rows further up, gradients as much again.
-    float x[kWindow], y[kWindow], history[3][2 * kSsimHalf] = {};
-    int row = top - 2;
-    static_assert(2 + 2 * kSsimHalf == 3 * kRows, "the first gradient is that of row `top`");
-    images.template read<kWindow>(row - 2 * kSsimHalf, x, y);
-    for (; row < bottom + 2 * kSsimHalf; row += kRows) {
-        if (t < 3 * kRead) filter_moments(x, y, moment);
-        __syncthreads();
-        float next_x[kRows], next_y[kRows];
-        images.template read<kRows>(row + kRows, next_x, next_y);
-        if (t < kLines * kGroups) {
-            const int r = row - kSsimHalf + line / 3;
-            make_maps(job, shared, line, group, {r, left - kSsimHalf + 4 * group, r >= top && r < bottom}, sums.ssim);
-        }
-        __syncthreads();
-        const int first = row - 2 * kSsimHalf;
-        if (in.gradient) {
-            if (t < 3 * 4 * kMapLine)
-                filter_maps(reinterpret_cast<const float*>(shared.maps) + t, reinterpret_cast<float*>(shared.moments) + t, history);
-            __syncthreads();
-            if (first >= top && t < kLines * (kPixels / 4))
-#pragma unroll
-                for (int m = 0; m < 3; ++m)
-                    shared.maps[m * kMap + last_line * kMapLine + last_group] =
-                        filter_across(shared.moments + m * kMap + last_line * kMapLine + last_group);
-            __syncthreads();
-        }
-        if (own && first >= top)
-#pragma unroll
-            for (int k = 0; k < kRows; ++k) {
-                if (first + k >= bottom) break;
-                const float difference = x[k] - y[k];
-                const bool counts = !in.mask || in.mask[int64_t(first + k) * in.width + column / 3];
-                if (counts) sums.l1 += fabsf(difference);
-                if (!in.gradient) continue;
-                const float* d = result + 4 * 3 * k * kMapLine;
-                const float sign = difference > 0.f ? scale_l1 : difference < 0.f ? -scale_l1 : 0.f;
-                in.gradient[int64_t(first + k) * stride + column] = similarity_gradient(
-                    d[0], d[4 * kMap], d[8 * kMap], x[k], y[k], scale_ssim, counts ? sign : 0.f);
-            }
-#pragma unroll
-        for (int i = 0; i < 2 * kSsimHalf; ++i) x[i] = x[i + kRows], y[i] = y[i + kRows];
-#pragma unroll
-        for (int k = 0; k < kRows; ++k) x[2 * kSsimHalf + k] = next_x[k], y[2 * kSsimHalf + k] = next_y[k];
-    }
 }
 
 template <class Target>
@@ -308,11 +352,10 @@ Job plan(const SsimInput& in) {
 }  // namespace
 
 void l1_ssim(const SsimInput& in, float* values, float* scratch, cudaStream_t stream) {
-    constexpr int64_t kMost = int64_t(1) << 30;  // numbers of pixels and columns that fit an int
-    const int64_t pixels = in.height * in.width;
-    if (in.height >= kMost || in.width >= kMost / 3 || pixels >= 2 * kMost)
+    const int64_t pixels = in.height * in.width, most = int64_t(640) << 20;
+    if (pixels > most || in.width > (1 << 19))  // so that an int counts floats, with some rows to spare
         throw CudaError("the loss of an image of " + std::to_string(in.width) + " x " + std::to_string(in.height) +
-                        " pixels: at most 2^31 are possible");
+                        " pixels: at most " + std::to_string(most) + " are possible, 524288 in a row");
     Job job = plan(in);
     const int blocks = int(std::min<int64_t>(kLossBlocks, int64_t(job.strips) * job.bands));
     job.sums = scratch;
