@@ -36,10 +36,35 @@ struct BlendArguments {
 constexpr int kBatch = kTilePixels, kWords = kBatch / kWarp, kWordsInBucket = kBucket / kWarp;
 static_assert(kBucket % kWarp == 0 && kBatch % kBucket == 0, "buckets begin where words of bits do");
 
+// A splat in shared memory, read 16 bytes at a time.
 template <class Splat>
-struct alignas(16) Held {  // reads of 16 bytes
+struct alignas(16) Held {
     Splat splat;
+    uint32_t id;
 };
+
+// A warp's 32 splats of the batch; they take the place of the rows that they are made of.
+template <class Splat>
+union Room {
+    Staging staging;
+    Held<Splat> splats[kWarp];
+
+    static_assert(sizeof(Held<Splat>) % 16 == 0 && sizeof(Staging) % 16 == 0, "addresses in units of 16 bytes");
+    // Where the splat of a lane of a warp is, from the first room on, in units of 16 bytes.
+    __device__ static uint16_t address(int warp, int lane) {
+        return uint16_t((warp * int(sizeof(Room)) + lane * int(sizeof(Held<Splat>))) / 16);
+    }
+    __device__ static const Held<Splat>& at(const Room* rooms, uint16_t address) {
+        return *reinterpret_cast<const Held<Splat>*>(reinterpret_cast<const float4*>(rooms) + address);
+    }
+};
+
+// Blocks on a multiprocessor, for which the compiler has to find registers.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr int kBlendBlocks = 3, kGeometryBlocks = 2;
+#else
+constexpr int kBlendBlocks = 5, kGeometryBlocks = 3;
+#endif
 
 // What a pixel has gathered.
 template <bool G>
@@ -98,15 +123,16 @@ __device__ inline bool blend_splat(Gathered<G>& to, const typename K::Splat& s, 
     return w > 0.f;
 }
 
-// Entries of the bucket of words at `bits` whose bits are set: their places in the batch, in order.
-// Returns how many.
-__device__ inline int list_entries(const uint32_t* bits, int first_word, uint16_t* entries) {
+// The splats of the bucket of words at `bits` whose bits are set: their addresses, in order. Returns how
+// many.
+template <class Splat>
+__device__ inline int list_splats(const uint32_t* bits, int first_word, uint16_t* addresses) {
     const int lane = int(threadIdx.x) % kWarp;
     int n = 0;
     __syncwarp();  // the list before this one has been read
-    for (int k = 0; k < kWordsInBucket; ++k) {
-        const uint32_t word = bits[first_word + k];
-        if (word >> lane & 1u) entries[n + __popc(word & ((1u << lane) - 1u))] = uint16_t((first_word + k) * kWarp + lane);
+    for (int k = first_word; k < first_word + kWordsInBucket; ++k) {
+        const uint32_t word = bits[k];
+        if (word >> lane & 1u) addresses[n + __popc(word & ((1u << lane) - 1u))] = Room<Splat>::address(k, lane);
         n += __popc(word);
     }
     __syncwarp();
@@ -127,12 +153,12 @@ __device__ inline void add_useful(unsigned long long* total, uint32_t useful) {
 }
 
 template <class K, bool G, Use kUse>
-__global__ void __launch_bounds__(kTilePixels, G ? 3 : 5) blend_tiles(BlendArguments a) {
-    __shared__ Staging staging[kSubTiles];
-    __shared__ Held<typename K::Splat> splats[kBatch];
-    __shared__ uint32_t ids[G ? kBatch : 1];
+__global__ void __launch_bounds__(kTilePixels, G ? kGeometryBlocks : kBlendBlocks)
+    blend_tiles(BlendArguments a) {
+    using Splat = typename K::Splat;
+    __shared__ Room<Splat> rooms[kWords];
     __shared__ uint32_t met_by[kSubTiles][kWords];
-    __shared__ uint16_t entries[kSubTiles][kBucket];
+    __shared__ uint16_t lists[kSubTiles][kBucket];
     __shared__ uint32_t most;
     const int tile = int(blockIdx.x), pixel = int(threadIdx.x), warp = pixel / kWarp, lane = pixel % kWarp;
     const int x0 = tile % a.tiles_x * kTile, y0 = tile / a.tiles_x * kTile;
@@ -150,15 +176,15 @@ __global__ void __launch_bounds__(kTilePixels, G ? 3 : 5) blend_tiles(BlendArgum
     uint32_t first = begin;
     // The count is also the barrier after which the batch before may be overwritten.
     while (__syncthreads_count(to.T >= kTransmittanceMin) && first < end) {
-        const Row row = load_row(a.rows, id, staging[warp]);
+        const Row row = load_row(a.rows, id, rooms[warp].staging);
         uint32_t met = 0;
         if (first + pixel < end) met = sub_tiles_met(row, float(x0), float(y0), row.p == 0.f ? K::kGrow : 0.f);
         for (int s = 0; s < kSubTiles; ++s) {
             const uint32_t bits = __ballot_sync(kAllLanes, met >> s & 1u);
             if (lane == s) met_by[s][warp] = bits;
         }
-        if (met) splats[pixel].splat = K::load(row, middle_x, middle_y, a.strips);
-        if (G) ids[pixel] = id;
+        __syncwarp();  // everybody has its row
+        if (met) rooms[warp].splats[lane] = {K::load(row, middle_x, middle_y, a.strips), id};
         // the next batch's id, whose two loads wait on each other
         const uint32_t next = first + kBatch + pixel;
         id = next < end ? a.pair_splat[a.list[next]] : 0;
@@ -170,12 +196,11 @@ __global__ void __launch_bounds__(kTilePixels, G ? 3 : 5) blend_tiles(BlendArgum
             const uint32_t bucket = (first - begin + uint32_t(word * kWarp)) / kBucket;
             if (kUse == Use::keep && bucket > 0) keep_state<G>(a, to, begin, bucket);
             const float before = to.T;
-            const int n = list_entries(met_by[warp], word, entries[warp]);
+            const int n = list_splats<Splat>(met_by[warp], word, lists[warp]);
             SPLAT_UNROLL(4)
             for (int k = 0; k < n; ++k) {
-                const int i = entries[warp][k];
-                const typename K::Splat splat = splats[i].splat;
-                const bool counts = blend_splat<K, G>(to, splat, x, y, ray_x, ray_y, a.whitening, G ? ids[i] : 0);
+                const Held<Splat> held = Room<Splat>::at(rooms, lists[warp][k]);
+                const bool counts = blend_splat<K, G>(to, held.splat, x, y, ray_x, ray_y, a.whitening, held.id);
                 if (kUse == Use::count) useful += counts;
             }
             if (to.T < before) buckets = bucket + 1;
