@@ -178,6 +178,7 @@ class PyFrame {
         nb::gil_scoped_release release;
         const std::lock_guard<std::mutex> one(mutex);
         ready = rendered = false;  // a render that throws leaves nothing to go back from
+        last_stream = stream;
         driver.render(in, out, keep, stream);
         input = in;
         ready = keep;
@@ -246,6 +247,7 @@ class PyFrame {
     Driver driver;
     FrameInput input;
     bool ready = false, rendered = false;
+    uintptr_t last_stream = 0;
 
   private:
     template <class A>

@@ -131,6 +131,7 @@ void bind_frame(nb::module_& m) {
         .def("useful", &useful, "stream"_a = 0)
         .def_prop_ro("visible", [](GpuFrame& f) { return f.driver.frame.counts.visible; })
         .def_prop_ro("intersections", [](GpuFrame& f) { return f.driver.frame.counts.pairs; })
+        .def_prop_ro("stream", [](GpuFrame& f) { return f.last_stream; })
         .def_prop_ro("capacity", [](GpuFrame& f) { return f.driver.frame.capacity; })
         .def_prop_ro("bytes", [](GpuFrame& f) { return bytes_of(f.driver.frame); })
         .def_prop_ro("seconds", [](GpuFrame& f) {

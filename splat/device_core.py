@@ -175,11 +175,24 @@ class CudaCore:
     def __init__(self, device: torch.device, driver: Any, deterministic: bool = True) -> None:
         self.device, self.driver, self.deterministic = device, driver, deterministic
         self.idle: list[Any] = []
-        self.work = driver.Work(self._allocate, device.index or 0)
+        self.works: dict[int, Any] = {}
+
+    @property
+    def work(self) -> Any:
+        """What the current stream's loss, optimiser and neighbours work in."""
+        stream = self.stream()
+        if stream not in self.works:
+            self.works[stream] = self.driver.Work(self._allocate, self.device.index or 0)
+        return self.works[stream]
 
     def frame(self) -> Any:
-        """As ``Core.frame``."""
-        frame = self.idle.pop() if self.idle else self.driver.Frame(self._allocate, self.device.index or 0)
+        """As ``Core.frame``. A frame stays with its stream: what it keeps may still be in use there."""
+        stream = self.stream()
+        place = next((k for k, frame in enumerate(self.idle) if frame.stream == stream), None)
+        if place is None:
+            frame = self.driver.Frame(self._allocate, self.device.index or 0)
+        else:
+            frame = self.idle.pop(place)
         frame.deterministic = self.deterministic
         return frame
 

@@ -70,4 +70,4 @@ class EmulatedCore(CudaCore):
         """Gives everything back: the driver holds this object, and this object the driver."""
         self.idle.clear()
         self.blocks.clear()
-        del self.work
+        self.works.clear()
