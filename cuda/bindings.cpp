@@ -1,4 +1,5 @@
 // The Python module splat._native: raw arrays in and out, nothing of torch.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -78,6 +79,13 @@ nb::dict build_info() {
     d["supported_isas"] = supported_isas();
     d["threads"] = pool().size();
     d["cuda_compiled"] = gpu::compiled();
+#ifdef SPLAT_HAVE_GPU
+    std::string architectures = SPLAT_CUDA_ARCHITECTURES;  // as CMake lists them, but for the separator
+    std::replace(architectures.begin(), architectures.end(), ' ', ';');
+    d["cuda_architectures"] = architectures;
+#else
+    d["cuda_architectures"] = "";
+#endif
     d["cuda_device"] = devices > 0 ? gpu::device_summary(0) : std::string();
     d["cuda_reason"] = reason;
     return d;
