@@ -13,7 +13,10 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SAMPLE := datasets/sample/images
 PRESET ?= preview
 
-# Compiles the core for this machine's GPUs only; without one, for one architecture.
+# The core is compiled for this machine: with the CUDA driver only where there is an NVIDIA GPU, and for that
+# GPU only. SPLAT_CUDA=1 make ... compiles it anyway, for one architecture.
+NVIDIA := $(wildcard /proc/driver/nvidia/version /dev/nvidia0 /dev/dxg)
+export SPLAT_CUDA ?= $(if $(NVIDIA),auto,0)
 export SPLAT_CUDA_ARCHS ?= native
 
 NATIVE_SOURCES := $(shell find cuda -type f -not -name '*.md')
