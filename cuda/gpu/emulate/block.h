@@ -83,8 +83,7 @@ class Machine {
         } catch (...) {
             error_ = std::current_exception();
         }
-        suspend(*running_);
-        __builtin_trap();
+        leave_for_host();
     }
 
     unsigned lane() const { return unsigned(running_ - threads_.data()) % 32; }
@@ -99,32 +98,51 @@ class Machine {
                           "; " + census(threads_) + ")");
     }
 
-    static void begin_thread();
+    static void begin_fiber();
 
     void begin_block() {
         returned_ = at_barrier_ = 0;
-        error_ = nullptr;
         ready_.clear();
         std::fill(warps_.begin(), warps_.end(), 0u);
+        if (free_stacks_.size() != threads_.size()) {  // an error left fibers behind, or another block size
+            free_stacks_.clear();
+            for (unsigned i = 0; i < threads_.size(); ++i) free_stacks_.push_back(i);
+        }
         for (unsigned i = 0; i < threads_.size(); ++i) {
             threads_[i] = Thread{};
             threads_[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
-            threads_[i].stack_pointer = stacks_.prepare(i, &begin_thread);
             ready_.push_back(i);
         }
     }
 
     // An error leaves the other fibers where they are: what is on their stacks needs no destructor.
     void run_block() {
-        while (!ready_.empty()) {
-            running_ = &threads_[schedule.take(ready_)];
-            threadIdx = running_->index;
-            switch_fiber(&host_stack_pointer_, running_->stack_pointer);
-            if (error_) break;
-        }
+        take_next();
+        switch_fiber(&host_stack_pointer_, where_it_goes_on());
         running_ = nullptr;
         if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
         if (returned_ < threads_.size()) fail("threads wait for others that do not come");
+    }
+
+    // Chooses the thread that runs next; none where all have returned or wait.
+    void take_next() {
+        running_ = ready_.empty() ? nullptr : &threads_[schedule.take(ready_)];
+        if (running_) threadIdx = running_->index;
+    }
+
+    // Of the thread that runs next, or of the host if there is none.
+    void* where_it_goes_on() {
+        if (!running_) return host_stack_pointer_;
+        if (running_->stack_pointer) return running_->stack_pointer;
+        running_->stack = free_stacks_.back();
+        free_stacks_.pop_back();
+        return stacks_.prepare(running_->stack, &begin_fiber);
+    }
+
+    [[noreturn]] void leave_for_host() {
+        void* nobody;
+        switch_fiber(&nobody, host_stack_pointer_);
+        __builtin_trap();  // nobody comes back
     }
 
     Thread& arrive(Thread::State state, Call call, uint64_t value, Place place) {
@@ -134,7 +152,8 @@ class Machine {
     }
 
     uint64_t suspend(Thread& self) {
-        switch_fiber(&self.stack_pointer, host_stack_pointer_);
+        take_next();
+        if (running_ != &self) switch_fiber(&self.stack_pointer, where_it_goes_on());
         return self.result;
     }
 
@@ -200,25 +219,35 @@ class Machine {
     std::vector<Thread> threads_;
     std::vector<unsigned> warps_;  // lanes that wait for lanes
     std::vector<unsigned> ready_;
+    std::vector<unsigned> free_stacks_;
     size_t returned_ = 0, at_barrier_ = 0;
     std::exception_ptr error_;
 };
 
 inline Machine machine;
 
-inline void Machine::begin_thread() {
+// Runs a thread to its end, and on the same stack as many of those that have not begun as come next.
+inline void Machine::begin_fiber() {
     Machine& m = machine;
-    Thread& self = *m.running_;
-    try {
-        m.kernel_(m.arguments_);
-        self.state = Thread::State::returned;
-        ++m.returned_;
-        m.open_barrier_if_all_are_here();
-    } catch (...) {
-        m.error_ = std::current_exception();
-    }
-    m.suspend(self);
-    __builtin_trap();  // nobody resumes a thread that has returned
+    const unsigned stack = m.running_->stack;
+    do {
+        Thread& self = *m.running_;
+        self.stack = stack;
+        try {
+            m.kernel_(m.arguments_);
+            self.state = Thread::State::returned;
+            ++m.returned_;
+            m.open_barrier_if_all_are_here();
+        } catch (...) {
+            m.error_ = std::current_exception();
+        }
+        if (m.error_) m.leave_for_host();
+        m.take_next();
+    } while (m.running_ && !m.running_->stack_pointer);
+    m.free_stacks_.push_back(stack);
+    void* nobody;
+    switch_fiber(&nobody, m.where_it_goes_on());
+    __builtin_trap();  // nobody comes back
 }
 
 template <class Kernel>

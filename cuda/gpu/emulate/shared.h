@@ -3,6 +3,7 @@
 // Elsewhere than on Linux nothing is found, and a block sees what the block before it left.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -33,12 +34,28 @@ class SharedMemory {
         if (begin_) std::memcpy(begin_, before_.data(), bytes_);
     }
 
+    // Before a block. The arrays of all kernels are far more than one block touches: only what blocks
+    // have written so far is written again, found after blocks 1, 2, 4, 8, ... of the launch.
     void poison() {
-        if (begin_) std::memset(begin_, kPoison, bytes_);
+        if (blocks_ == 0 && begin_) std::memset(begin_, kPoison, bytes_);
+        if ((blocks_ & (blocks_ - 1)) == 0) find_written();
+        for (const size_t page : written_) std::memset(begin_ + page * kPage, kPoison, size_of(page));
+        ++blocks_;
     }
-    size_t bytes() const { return bytes_; }
 
   private:
+    static constexpr size_t kPage = 1024;
+
+    size_t size_of(size_t page) const { return std::min(kPage, bytes_ - page * kPage); }
+
+    void find_written() {
+        const std::vector<char> clean(kPage, char(kPoison));
+        for (size_t page = 0; page * kPage < bytes_; ++page) {
+            if (std::find(written_.begin(), written_.end(), page) != written_.end()) continue;
+            if (std::memcmp(begin_ + page * kPage, clean.data(), size_of(page)) != 0) written_.push_back(page);
+        }
+    }
+
 #if defined(__linux__)
     static int look_at(dl_phdr_info* module, size_t, void* data) {
         static const char here = 0;
@@ -62,6 +79,8 @@ class SharedMemory {
     char* begin_ = nullptr;
     size_t bytes_ = 0;
     std::vector<char> before_;
+    uint64_t blocks_ = 0;
+    std::vector<size_t> written_;  // pages
 };
 
 }  // namespace splat::emulate

@@ -42,7 +42,8 @@ inline bool operator==(const Place& a, const Place& b) {
 struct Thread {
     enum class State { ready, at_barrier, at_lanes, returned };
 
-    void* stack_pointer;
+    void* stack_pointer;  // while it waits; null: it has not begun
+    unsigned stack;
     uint3 index;
     State state;
     Call call;
