@@ -112,7 +112,7 @@ struct Frame {
     Device<uint32_t> depth_keys[2], order[2];  // [N] sort by depth; order[0]: ids front to back, then the rest
     Device<uint32_t> first_pair;       // [N + 1] by place in order[0]: exclusive sum of tile_counts
     Device<uint32_t> pair_splat;       // [capacity] splat of pair p
-    Device<uint32_t> tile_keys[2];     // [capacity] tile of a pair; ~0 past the last pair
+    Device<uint32_t> tile_keys[2];     // [capacity] tile of a pair, in 16 bits where they suffice (bin.cu)
     Device<uint32_t> lists[2];         // [capacity] lists[0]: pairs by tile, front to back
     Device<uint32_t> tile_begin;       // [tiles + 1] into lists[0]
     Device<uint32_t> bucket_begin;     // [tiles + 1] buckets of kBucket entries: ceil(entries / kBucket) a tile

@@ -18,6 +18,7 @@ namespace splat::gpu {
 namespace {
 
 constexpr int kThreads = 128;
+constexpr int blocks_at_a_time(bool filters) { return filters ? 5 : 6; }  // 96 registers, or 80: nothing spills
 constexpr int kQuads = 6;          // float4s of a lane's row that pass through shared memory at a time
 constexpr int kPitch = kQuads + 1;  // odd: no bank conflicts
 using Staging = float4[kWarp * kPitch];
@@ -62,7 +63,7 @@ __device__ inline void store_quads(float4* to, unsigned lanes, const float4 (&ow
     }
 }
 
-// Each lane's float4s Begin .. Begin + Count of the row at from[pitch l]; only of the lanes in `lanes`.
+// Lane l's `Count` float4s from from[pitch l]; only of the lanes in `lanes`.
 template <int Count>
 __device__ inline void load_quads(const float4* from, int64_t pitch, unsigned lanes, float4 (&own)[Count],
                                   Staging& staging) {
@@ -92,8 +93,8 @@ __device__ __forceinline__ void add_coefficient(Vec3<float>& c, const float* bas
 
 // The part of the colour whose coefficients begin at float4 Begin, `All` in all.
 template <int All, int Begin>
-__device__ __forceinline__ void add_quads(Vec3<float>& c, const float* basis, int used, const float4* from, int64_t pitch,
-                                          unsigned seen, Staging& staging) {
+__device__ __forceinline__ void add_quads(Vec3<float>& c, const float* basis, int used, const float4* from,
+                                          int64_t pitch, unsigned seen, Staging& staging) {
     constexpr int count = All - Begin < kQuads ? All - Begin : kQuads;
     float4 own[count];
     load_quads(from + Begin, pitch, seen, own, staging);
@@ -154,7 +155,8 @@ __device__ inline Row row_of(const Footprint<float>& f, int tiles_x, int tiles_y
 __device__ inline void store_whitening(float* to, unsigned seen, const Projection<float>& p, Staging& staging) {
     const Whitening<float> w = whitening(p);
     const auto& m = w.m.m;
-    const float4 quads[3] = {make_float4(m[0][0], m[0][1], m[0][2], m[1][0]), make_float4(m[1][1], m[1][2], m[2][0], m[2][1]),
+    const float4 quads[3] = {make_float4(m[0][0], m[0][1], m[0][2], m[1][0]),
+                             make_float4(m[1][1], m[1][2], m[2][0], m[2][1]),
                              make_float4(m[2][2], w.p.x, w.p.y, w.p.z)};
     store_quads(reinterpret_cast<float4*>(to), seen, quads, staging);
 }
@@ -210,7 +212,7 @@ __device__ inline Found project_warp(const ProjectArguments& a, int64_t first, S
 }
 
 template <bool kFilters>
-__global__ void __launch_bounds__(kThreads) project_splats(ProjectArguments a) {
+__global__ void __launch_bounds__(kThreads, blocks_at_a_time(kFilters)) project_splats(ProjectArguments a) {
     __shared__ Staging staging[kThreads / kWarp];
     __shared__ unsigned long long pairs;
     __shared__ uint32_t visible;

@@ -69,7 +69,8 @@ __device__ __forceinline__ void over_tiles(const Row& row, bool splat, float gro
         const int owner = owner_of(at, end);
         const auto of = [&](auto v) { return __shfl_sync(kAllLanes, v, owner); };
         const uint32_t place = at - of(begin), first = of(corner), shape = of(wide), width = max(shape & 0xffffu, 1u);
-        const Reach reach{of(row.mx), of(row.my), of(row.l11), of(row.l21), of(row.l22), of(row.kx), of(row.ky), of(row.limit)};
+        const Reach reach{of(row.mx),  of(row.my), of(row.l11), of(row.l21),
+                          of(row.l22), of(row.kx), of(row.ky),  of(row.limit)};
         const uint32_t down = place / width, x = (first & 0xffffu) + (place - down * width), y = (first >> 16) + down;
         const bool met = at < all && reaches(reach, float(x * kTile) + 0.5f, float(y * kTile) + 0.5f, float(kTile - 1),
                                              float(kTile - 1), shape >> 16 ? grow : 0.f);

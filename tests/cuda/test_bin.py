@@ -126,11 +126,13 @@ def test_thousands_in_one_tile(emulated_backend: EmulatedCore) -> None:
     assert all(not got for tile, got in enumerate(lists) if tile != 4)
 
 
-@pytest.mark.parametrize(
-    ("width", "height"), [(1, 1), (17, 1), (1, 33), (112, 5), (128, 16), (255 * 16, 3), (16 * 256 + 1, 1)]
-)
+SIZES = [(1, 1), (17, 1), (1, 33), (112, 5), (128, 16), (255 * 16, 3), (16 * 256 + 1, 1)]
+MORE_THAN_16_BITS = pytest.param(32768 * 16, 17, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("width", "height"), [*SIZES, MORE_THAN_16_BITS])
 def test_numbers_of_tiles(emulated_backend: EmulatedCore, width: int, height: int) -> None:
-    """One, 7, 8, 255, 257: where a tile's number needs another bit, past the last pair comes last."""
+    """One, 7, 8, 255, 257, 65536: where a tile's number needs another bit, past the last pair comes last."""
     scene = stacked(2, 1e4, 0.5)
     scene = joined(scene, one_splat((0.0, 0.0, -1.0)))
     camera = pinhole(width, height, dtype=torch.float32)
