@@ -3,9 +3,10 @@
 // direction of view).
 //
 // This is most of the memory that an iteration moves (48 numbers a splat; parameter and two moments, read
-// and written), so it is a kernel of its own: few registers, many warps, nothing but this stream. (In one
-// kernel with the geometry, whose registers allow a third of the warps, the stream would stall; apart they
-// hand over 16 bytes a splat and read and write the positions' gradient again: 4 % of the bytes.)
+// and written), so it is a kernel of its own that does nothing but stream: every warp always has loads under
+// way. In one kernel with the geometry a warp would stop streaming while it waits for its splats' sums and
+// parameters, and hold the registers of both. Apart they hand over 16 bytes a splat, and the positions and
+// their gradient pass once more: 4 % of the bytes. Limited by memory bandwidth.
 //
 // The gradient is basis x colour. A warp has 32 splats: each lane leaves basis and colour of one in shared
 // memory; then the lanes walk through the 32 rows as one array of float4s (32 rows of any number of
@@ -45,45 +46,52 @@ struct ShShared {
 };
 
 template <int Width>
-struct alignas(4 * Width) Part {
+struct Part {
     float v[Width];
 };
 
-// The `n` numbers at p, at most Width.
-template <int Width>
+// The `n` numbers at p, at most Width. Whole: there are never fewer. Each is touched once an iteration:
+// the hints that say so leave the cache to others (and make sure of one instruction).
+template <bool Whole, int Width>
 __device__ __forceinline__ Part<Width> load_part(const float* p, int n) {
-    if (n >= Width) return *reinterpret_cast<const Part<Width>*>(p);
     Part<Width> part{};
+    if (Width == 4 && (Whole || n >= Width)) {
+        const float4 q = __ldcs(reinterpret_cast<const float4*>(p));
+        part.v[0] = q.x, part.v[1 % Width] = q.y, part.v[2 % Width] = q.z, part.v[3 % Width] = q.w;
+    } else {
 #pragma unroll
-    for (int j = 0; j < Width; ++j)
-        if (j < n) part.v[j] = p[j];
+        for (int j = 0; j < Width; ++j)
+            if (j < n) part.v[j] = p[j];
+    }
     return part;
 }
 
-template <int Width>
+template <bool Whole, int Width>
 __device__ __forceinline__ void store_part(float* p, int n, const Part<Width>& part) {
-    if (n >= Width) {
-        *reinterpret_cast<Part<Width>*>(p) = part;
-        return;
-    }
+    if (Width == 4 && (Whole || n >= Width)) {
+        __stcs(reinterpret_cast<float4*>(p),
+               make_float4(part.v[0], part.v[1 % Width], part.v[2 % Width], part.v[3 % Width]));
+    } else {
 #pragma unroll
-    for (int j = 0; j < Width; ++j)
-        if (j < n) p[j] = part.v[j];
+        for (int j = 0; j < Width; ++j)
+            if (j < n) p[j] = part.v[j];
+    }
 }
 
 // Width neighbouring numbers of a warp's rows.
 template <int Columns, int Width, ShUse kUse>
 struct ShPart {
     static constexpr bool kSteps = kUse == ShUse::step || kUse == ShUse::step_added;
+    static constexpr bool kWhole = Width == 1 || (Columns > 0 && Columns % Width == 0);
     static constexpr bool kAdds = kUse == ShUse::add || kUse == ShUse::step_added;
     int at, n;          // first number, counted from the warp's first; how many there are (0 or less: none)
     bool live;          // one of them has a gradient
     Part<Width> param, exp_avg, exp_avg_sq, sum;
 
-    // Row and column of number j.
+    // Row and column of number j. Of whole parts all are in one row.
     __device__ __forceinline__ void place(const ShArguments& a, int j, int& row, int& column) const {
         const int columns = Columns ? Columns : a.columns;
-        row = (at + j) / columns, column = (at + j) - row * columns;
+        row = (at + (kWhole ? 0 : j)) / columns, column = (at + j) - row * columns;
     }
 
     __device__ __forceinline__ void load(const ShArguments& a, int64_t first, unsigned seen, int number, int total) {
@@ -93,47 +101,56 @@ struct ShPart {
         for (int j = 0; j < Width; ++j) {
             int row, column;
             place(a, j, row, column);
-            live |= j < n && (seen >> (row & 31) & 1u) && column < a.used;
+            live |= (kWhole || j < n) && (seen >> (row & 31) & 1u) && column < a.used;
         }
+        param = Part<Width>{};
         if (kSteps) {
-            param = load_part<Width>(a.step.param + first + at, n);
-            exp_avg = load_part<Width>(a.step.exp_avg + first + at, n);
-            exp_avg_sq = load_part<Width>(a.step.exp_avg_sq + first + at, n);
+            param = load_part<kWhole, Width>(a.step.param + first + at, n);
+            exp_avg = load_part<kWhole, Width>(a.step.exp_avg + first + at, n);
+            exp_avg_sq = load_part<kWhole, Width>(a.step.exp_avg_sq + first + at, n);
         } else if (live && a.degree > 0) {
-            param = load_part<Width>(a.sh + first + at, n);
+            param = load_part<kWhole, Width>(a.sh + first + at, n);
         }
-        if (kAdds && (kSteps || live)) sum = load_part<Width>(a.step.accumulated + first + at, n);
+        if (kAdds && (kSteps || live)) sum = load_part<kWhole, Width>(a.step.accumulated + first + at, n);
+    }
+
+    // Of number j; leaves the coefficient for direction_backward.
+    template <class Shared>
+    __device__ __forceinline__ float gradient(const ShArguments& a, Shared& shared, int j) const {
+        int row, column;
+        place(a, j, row, column);
+        const bool used = column < a.used;
+        const int k = Columns || used ? column / 3 : 0, channel = column - 3 * k;
+        if (Columns || used) shared.sh[row * ((Columns ? Columns : kShMost) | 1) + column] = param.v[j];
+        return used ? shared.basis[row * kBasisRow + k] * shared.color[row * 3 + (used ? channel : 0)] : 0.f;
     }
 
     template <class Shared>
     __device__ __forceinline__ void finish(const ShArguments& a, int64_t first, Shared& shared, const float* rates) {
         if (n <= 0 || (kUse == ShUse::add && !live)) return;
         Part<Width> g{};
-        int column = 0;
+        if (live) {
+#pragma unroll
+            for (int j = 0; j < Width; ++j) g.v[j] = gradient(a, shared, j);
+        }
         bool moves = false;
 #pragma unroll
         for (int j = 0; j < Width; ++j) {
-            int row;
-            place(a, j, row, column);
-            if (live && j < n && column < a.used) {
-                const int k = column / 3;
-                g.v[j] = shared.basis[row * kBasisRow + k] * shared.color[row * 3 + column - 3 * k];
-                if (a.degree > 0) shared.sh[row * ((Columns ? Columns : kShMost) | 1) + column] = param.v[j];
-            }
             if (kAdds) g.v[j] += sum.v[j];
-            if (kSteps) {
-                moves |= g.v[j] != 0.f || exp_avg.v[j] != 0.f || exp_avg_sq.v[j] != 0.f;
-                adam_step(a.step.constants, g.v[j], rates[column], param.v[j], exp_avg.v[j], exp_avg_sq.v[j]);
-            }
+            if (!kSteps) continue;
+            int row, column;
+            place(a, j, row, column);
+            moves |= g.v[j] != 0.f || exp_avg.v[j] != 0.f || exp_avg_sq.v[j] != 0.f;
+            adam_step(a.step.constants, g.v[j], rates[column], param.v[j], exp_avg.v[j], exp_avg_sq.v[j]);
         }
-        if (kUse == ShUse::write) store_part<Width>(a.v_sh + first + at, n, g);
-        if (kUse == ShUse::add) store_part<Width>(a.step.accumulated + first + at, n, g);
+        if (kUse == ShUse::write) store_part<kWhole, Width>(a.v_sh + first + at, n, g);
+        if (kUse == ShUse::add) store_part<kWhole, Width>(a.step.accumulated + first + at, n, g);
         // Bands that the degree does not reach yet, splats never seen: all zero, and stay so.
         if (!kSteps || (!moves && a.step.constants.eps > 0.f)) return;
-        store_part<Width>(a.step.param + first + at, n, param);
-        store_part<Width>(a.step.exp_avg + first + at, n, exp_avg);
-        store_part<Width>(a.step.exp_avg_sq + first + at, n, exp_avg_sq);
-        if (kUse == ShUse::step_added) store_part<Width>(a.step.accumulated + first + at, n, Part<Width>{});
+        store_part<kWhole, Width>(a.step.param + first + at, n, param);
+        store_part<kWhole, Width>(a.step.exp_avg + first + at, n, exp_avg);
+        store_part<kWhole, Width>(a.step.exp_avg_sq + first + at, n, exp_avg_sq);
+        if (kUse == ShUse::step_added) store_part<kWhole, Width>(a.step.accumulated + first + at, n, Part<Width>{});
     }
 };
 
@@ -166,7 +183,7 @@ __device__ __forceinline__ void add_eye(const ShArguments& a, float* scratch, co
 
 // Columns: of the rows, 0 where only a.columns knows, or where the arrays are not aligned to 16 bytes.
 template <int Columns, ShUse kUse>
-__global__ void __launch_bounds__(kShThreads) sh_backward(const ShArguments a) {
+__global__ void __launch_bounds__(kShThreads, 6) sh_backward(const ShArguments a) {
     constexpr int kRow = Columns ? Columns : kShMost, kWidth = Columns ? 4 : 1;
     using Share = ShShared<kRow>;
     using Number = ShPart<Columns, kWidth, kUse>;

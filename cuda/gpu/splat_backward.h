@@ -1,6 +1,6 @@
 // From a splat's sums to the gradients of its parameters but SH, and of the camera; one thread a splat.
-// Limited by memory latency: 48 bytes a pair and about 200 a splat, at the occupancy that 100 and more
-// registers leave.
+// 48 bytes a pair and about 190 a splat; limited by the latency of what it reads, for which there are many
+// warps (52 to 72 registers; with geometry or a camera's gradient up to 96).
 #pragma once
 
 #include "../footprints.h"
