@@ -14,6 +14,7 @@ from splat.capture.normalise import camera_centres, in_normalised_world, normali
 from splat.capture.options import CaptureOptions
 from splat.capture.photos import counted
 from splat.capture.posed import PosedPhotos
+from splat.capture.triangulate import PointSource
 from splat.capture.types import Capture, CaptureSummary, View
 from splat.capture.undistort import undistorted
 from splat.errors import SplatError
@@ -21,20 +22,30 @@ from splat.errors import SplatError
 _BACKGROUNDS = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
 
 
-def build_capture(posed: PosedPhotos, options: CaptureOptions) -> Capture:
+def build_capture(
+    posed: PosedPhotos, options: CaptureOptions, find_points: PointSource | None = None
+) -> Capture:
     """Check the photos, straighten and reduce their cameras, normalise the world, split.
+
+    Args:
+        posed: what a reader found.
+        options: how to read.
+        find_points: looks for points in the photos to train on where ``posed`` has none.
 
     Raises:
         SplatError: fewer than two photos are usable, or nothing is left to train on.
     """
-    notes = list(posed.notes)
-    photos = usable_photos(posed, options, notes)
+    skipped: list[str] = []
+    photos = usable_photos(posed, options, skipped)
     world_to_camera = np.stack([photo.posed.world_to_camera for photo in photos])
     centres = camera_centres(world_to_camera)
     _check_moves(centres, posed)
     transform = normalising_transform(centres)
     views = [_view(photo, transform, options.max_size) for photo in photos]
     train, test = _split(photos, options)
+    if find_points is not None and not len(posed.points):
+        posed = find_points(posed, [photos[i] for i in train])
+    notes = [*posed.notes, *skipped]
     points, colors = _usable_points(posed, transform, notes)
     normalised = centres * transform[0, 0] + transform[:3, 3]
     return Capture(

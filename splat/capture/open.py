@@ -12,6 +12,7 @@ from splat.capture.options import CaptureOptions, Kind
 from splat.capture.photos import list_photos, photo_folder
 from splat.capture.posed import PosedPhotos
 from splat.capture.transforms import read_transforms
+from splat.capture.triangulate import Triangulator
 from splat.capture.types import Capture
 from splat.errors import SplatError
 
@@ -34,8 +35,8 @@ def open_capture(
         source: folder of photos, video file, COLMAP model (or the folder with ``sparse``), a
             transforms.json (or the folder with it), or a Blender folder.
         options: how to read.
-        cache: folder for what is slow to make (cameras found, video frames); opening the same source
-            with the same cache again is quick. None: a temporary one.
+        cache: folder for what is slow to make (cameras or points found, video frames); opening the same
+            source with the same cache again is quick. None: a temporary one.
         progress: receives lines for a person.
         keep_cache: refuse a source that is not the one the cache was filled from, rather than fill it
             anew; for going back to a run that was made before.
@@ -52,7 +53,9 @@ def open_capture(
         raise SplatError(f"{source} does not exist", expected="a folder of photos, a video or a capture")
     kind = detect_kind(source) if options.kind == "auto" else options.kind
     _check_file_or_folder(source, kind)
-    return build_capture(_read(source, kind, options, cache, progress, keep_cache), options)
+    posed = _read(source, kind, options, cache, progress, keep_cache)
+    find_points = Triangulator(cache, progress, keep_cache) if options.triangulate else None
+    return build_capture(posed, options, find_points)
 
 
 def detect_kind(source: Path) -> Kind:

@@ -12,9 +12,10 @@ from splat.capture.masks import INVERT, KEEPS_NOTHING, MaskFile, find_masks, sha
 from splat.capture.options import CaptureOptions
 from splat.capture.photos import Photo, counted, list_photos, readable_photos
 from splat.capture.posed import PosedPhotos
-from splat.capture.sfm import Matching, SfmTask, run_sfm
+from splat.capture.sfm import SfmTask, run_sfm
 from splat.capture.sfm_advice import advise, check_registered
 from splat.capture.sfm_cache import fingerprint, load_record, model_folder, publish
+from splat.capture.sfm_effort import Matching
 from splat.capture.skips import Skips
 from splat.errors import SplatError
 
@@ -59,10 +60,10 @@ def read_raw_photos(
         return _solve(folder, photos, masks, Path(temporary), say, notes, source, matching)
 
 
-def changed_since(source: Path, made: Path) -> SplatError:
+def changed_since(source: Path, made: Path, what: str = "photos or masks") -> SplatError:
     """The message where what was made from a source in an earlier run no longer belongs to it."""
     return SplatError(
-        f"{source} is not what {made} was made from: photos or masks were added, removed or changed",
+        f"{source} is not what {made} was made from: {what} were added, removed or changed",
         expected="the photos, masks and options that the run was begun with",
         advice="Put them back as they were, or train into another folder (--out)",
     )

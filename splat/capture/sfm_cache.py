@@ -22,7 +22,8 @@ from splat.io.atomic import write_error
 VERSION = 1
 """Part of every fingerprint; raise it when the solver changes what it finds."""
 
-_RECORD = "splat.json"
+RECORD = "splat.json"
+"""The record's file in a model's folder."""
 _SAMPLE = 1 << 16
 
 
@@ -68,7 +69,7 @@ def fingerprint(photos: list[Photo], masks: dict[str, MaskFile], matching: str) 
 def load_record(cache: Path, mark: str) -> SfmRecord | None:
     """The record of a solution made from the same photos; None where there is none."""
     try:
-        content = json.loads((model_folder(cache) / _RECORD).read_text(encoding="utf-8"))
+        content = json.loads((model_folder(cache) / RECORD).read_text(encoding="utf-8"))
         record = SfmRecord(**content)
     except (OSError, ValueError, TypeError):
         return None
@@ -77,7 +78,7 @@ def load_record(cache: Path, mark: str) -> SfmRecord | None:
 
 def save_record(folder: Path, record: SfmRecord) -> None:
     """Put the record beside the model's files."""
-    (folder / _RECORD).write_text(json.dumps(asdict(record), indent=1), encoding="utf-8")
+    (folder / RECORD).write_text(json.dumps(asdict(record), indent=1), encoding="utf-8")
 
 
 @contextmanager

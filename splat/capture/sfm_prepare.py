@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ class Prepared:
         name: the photo's name.
         file: the copy's file name.
         size: (width, height) of the copy.
-        full_size: (width, height) of the upright photo.
+        full_size: (width, height) of the photo, turned as the copy is.
         camera: the same text for photos of the same camera, zoom and size.
         focal: focal length in pixels of the copy, from EXIF; None if unknown.
         masked: whether there is a mask file for it.
@@ -44,11 +45,19 @@ class Prepared:
     masked: bool
 
 
-def prepare_photos(photos: list[Photo], masks: dict[str, MaskFile], work: Path) -> list[Prepared]:
+def prepare_photos(
+    photos: list[Photo], masks: dict[str, MaskFile], work: Path, as_stored: Collection[str] = ()
+) -> list[Prepared]:
     """Write copies to ``work/photos`` and, where any photo has one, masks to ``work/masks``.
 
     The copies have no EXIF block: the orientation is applied here, once, and the focal length is
     handed on as a number.
+
+    Args:
+        photos: in the order of the copies.
+        masks: by photo name.
+        work: an empty folder.
+        as_stored: names of photos whose EXIF orientation is not to be applied.
 
     Raises:
         SplatError: a photo or mask cannot be read.
@@ -58,7 +67,8 @@ def prepare_photos(photos: list[Photo], masks: dict[str, MaskFile], work: Path) 
 
     def prepare(index: int) -> Prepared:
         photo = photos[index]
-        return _prepare(photo, masks.get(photo.name), f"{index:06d}.png", work)
+        upright = photo.name not in as_stored
+        return _prepare(photo, masks.get(photo.name), f"{index:06d}.png", work, upright)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         prepared = list(pool.map(prepare, range(len(photos))))
@@ -70,13 +80,13 @@ def prepare_photos(photos: list[Photo], masks: dict[str, MaskFile], work: Path) 
     return prepared
 
 
-def _prepare(photo: Photo, mask: MaskFile | None, file: str, work: Path) -> Prepared:
-    rgb, alpha = decode(photo.path)
+def _prepare(photo: Photo, mask: MaskFile | None, file: str, work: Path, upright: bool) -> Prepared:
+    rgb, alpha = decode(photo.path, upright)
     height, width = rgb.shape[:2]
     scale = min(1.0, WORKING_SIZE / max(width, height))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     _write(work / "photos" / file, _reduce(rgb, size)[..., ::-1])
-    keep = _kept(mask, alpha, size)
+    keep = _kept(None if mask is None else mask.read(upright), alpha, size)
     if keep is not None:
         _write(work / "masks" / f"{file}.png", keep)
     tags = read_camera_tags(photo.path)
@@ -91,9 +101,9 @@ def _prepare(photo: Photo, mask: MaskFile | None, file: str, work: Path) -> Prep
     )
 
 
-def _kept(mask: MaskFile | None, alpha: NDArray | None, size: tuple[int, int]) -> NDArray[np.uint8] | None:
+def _kept(mask: NDArray | None, alpha: NDArray | None, size: tuple[int, int]) -> NDArray[np.uint8] | None:
     """255 where features may be: inside the mask and not transparent."""
-    parts = [] if mask is None else [mask.read()]
+    parts = [] if mask is None else [mask]
     if alpha is not None:
         parts.append(alpha > 127)
     if not parts:

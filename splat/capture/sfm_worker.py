@@ -1,30 +1,24 @@
 """The process that runs pycolmap: features, matches, mapping, refinement.
 
 ``python -m splat.capture.sfm_worker WORK`` reads WORK/job.json, writes WORK/model and speaks to its
-parent on stdout: "SAY text" lines, then "DONE json".
-Everything else that is printed goes to stderr. It ends when its stdin does.
+parent as ``worker`` says.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-import threading
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pycolmap
 from PIL import Image
 
 from splat.capture.sfm_features import extract_features
+from splat.capture.sfm_matching import EXHAUSTIVE_UP_TO, SEED, match_all, match_neighbours, match_pairs
 from splat.capture.sfm_model import finish, reprojection_error
 from splat.capture.sfm_pairs import write_similar_pairs
-
-SEED = 0
-EXHAUSTIVE_UP_TO = 200
-"""Photos; beyond, each is matched with those that look alike."""
+from splat.capture.worker import Channel, read_job
 
 _SIMILAR = {"exhaustive": 40, "sequential": 5}
 _ENOUGH = 0.8
@@ -32,22 +26,18 @@ _ENOUGH = 0.8
 
 def main(work: Path) -> None:
     """Solve the job in ``work``."""
-    channel = _own_stdout()
-    job = json.loads((work / "job.json").read_text(encoding="utf-8"))
+    channel = Channel()
+    job = read_job(work)
     pycolmap.set_random_seed(SEED)
-
-    def say(text: str) -> None:
-        print("SAY", text, file=channel, flush=True)
-
     database = work / "database.db"
-    say("  finding features")
+    channel.say("  finding features")
     _extract(database, work, job)
-    say(f"  matching features ({job['max_features']} a photo at most)")
+    channel.say(f"  matching features ({job['max_features']} a photo at most)")
     _match(database, work, job)
-    best, notes = _map(database, work, job, say)
+    best, notes = _map(database, work, job, channel.say)
     result: dict[str, Any] = {"registered": 0, "points": 0, "reprojection_error": 0.0, "notes": notes}
     if best is not None:
-        say("  refining lenses and cameras")
+        channel.say("  refining lenses and cameras")
         best = finish(best, job["photos"])
         (work / "model").mkdir()
         best.write_binary(work / "model")
@@ -56,20 +46,7 @@ def main(work: Path) -> None:
             "points": best.num_points3D(),
             "reprojection_error": reprojection_error(best),
         }
-    print("DONE", json.dumps(result), file=channel, flush=True)
-
-
-def _own_stdout() -> TextIO:
-    """Keep stdout for the parent and send what libraries print there to stderr; end with stdin."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def watch() -> None:
-        sys.stdin.read()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-    return channel
+    channel.done(result)
 
 
 def _extract(database: Path, work: Path, job: dict[str, Any]) -> None:
@@ -89,23 +66,12 @@ def _extract(database: Path, work: Path, job: dict[str, Any]) -> None:
 
 
 def _match(database: Path, work: Path, job: dict[str, Any]) -> None:
-    matching = pycolmap.FeatureMatchingOptions()
-    matching.use_gpu = False
-    verification = pycolmap.TwoViewGeometryOptions()
-    verification.ransac.random_seed = SEED
-    how: dict[str, Any] = {
-        "matching_options": matching,
-        "verification_options": verification,
-        "device": pycolmap.Device.cpu,
-    }
     if job["matching"] == "exhaustive" and len(job["photos"]) <= EXHAUSTIVE_UP_TO:
-        pycolmap.match_exhaustive(database, **how)
+        match_all(database)
         return
     if job["matching"] == "sequential":
-        pycolmap.match_sequential(database, **how)
-    pairing = pycolmap.ImportedPairingOptions()
-    pairing.match_list_path = write_similar_pairs(database, work / "pairs.txt", _SIMILAR[job["matching"]])
-    pycolmap.match_image_pairs(database, pairing_options=pairing, **how)
+        match_neighbours(database)
+    match_pairs(database, write_similar_pairs(database, work / "pairs.txt", _SIMILAR[job["matching"]]))
 
 
 def _map(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -63,6 +64,7 @@ def write_room(folder: Path, names: list[str]) -> None:
         save(folder / name, photo(pose), quality=95)
 
 
+@cache
 def _textures() -> list[NDArray[np.uint8]]:
     """Noise in several octaves, in colour."""
     random = np.random.default_rng(5)

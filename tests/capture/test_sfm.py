@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from splat.capture import CaptureOptions, open_capture
-from splat.capture.sfm import feature_limit
+from splat.capture.sfm_effort import feature_limit
 from splat.capture.types import Capture
 from splat.errors import SplatError
 from tests.capture.alignment import pose_error
@@ -136,11 +136,11 @@ def test_cameras_of_a_run_are_not_replaced_by_those_of_other_photos(
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The solver dies of it without saying so."""
     write_room(tmp_path / "photos", NAMES[:3])
-    monkeypatch.setattr("splat.capture.sfm.sys.executable", "false")
+    monkeypatch.setattr("splat.capture.worker.sys.executable", "false")
     with pytest.raises(SplatError, match="broke down.*sfm.log"):
         open_capture(tmp_path / "photos", CaptureOptions(), tmp_path / "cache", quiet)
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("splat.capture.sfm.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("splat.capture.worker.shutil.disk_usage", lambda path: usage)
     with pytest.raises(SplatError, match="disk is full"):
         open_capture(tmp_path / "photos", CaptureOptions(), tmp_path / "cache", quiet)
 
