@@ -54,6 +54,11 @@ class PyMemory : public Memory {
         kept_.emplace(memory.data(), memory);
         return memory.data();
     }
+    size_t bytes() const {
+        size_t total = 0;
+        for (const auto& [at, memory] : kept_) total += memory.size();
+        return total;
+    }
     void release(void* memory) override {
         nb::gil_scoped_acquire gil;
         kept_.erase(memory);
@@ -112,15 +117,6 @@ int64_t useful(GpuFrame& f, uintptr_t stream) {
     return count_useful(f.driver.frame, f.input, stream_of(stream));
 }
 
-int64_t bytes_of(const Frame& f) {
-    const int64_t n = f.rows.bytes() + f.whitening.bytes() + f.tile_counts.bytes() + f.first_pair.bytes() +
-                      f.depth_keys[0].bytes() + f.depth_keys[1].bytes() + f.order[0].bytes() + f.order[1].bytes();
-    return n + f.pair_splat.bytes() + f.tile_keys[0].bytes() + f.tile_keys[1].bytes() + f.lists[0].bytes() +
-           f.lists[1].bytes() + f.tile_begin.bytes() + f.bucket_begin.bytes() + f.bucket_tile.bytes() +
-           f.states.bytes() + f.ends.bytes() + f.reached.bytes() + f.sums.bytes() + f.geometry_sums.bytes() +
-           f.pose_sums.bytes() + f.device_counts.bytes() + f.scratch.bytes();
-}
-
 void bind_frame(nb::module_& m) {
     nb::class_<GpuFrame> c(m, "Frame");
     c.def("__init__", [](GpuFrame* self, nb::callable allocate, int device) {
@@ -133,7 +129,7 @@ void bind_frame(nb::module_& m) {
         .def_prop_ro("intersections", [](GpuFrame& f) { return f.driver.frame.counts.pairs; })
         .def_prop_ro("stream", [](GpuFrame& f) { return f.last_stream; })
         .def_prop_ro("capacity", [](GpuFrame& f) { return f.driver.frame.capacity; })
-        .def_prop_ro("bytes", [](GpuFrame& f) { return bytes_of(f.driver.frame); })
+        .def_prop_ro("bytes", [](GpuFrame& f) { return f.driver.memory.bytes(); })
         .def_prop_ro("seconds", [](GpuFrame& f) {
             return std::vector<double>(f.driver.frame.seconds, f.driver.frame.seconds + Frame::kStages);
         })
@@ -148,7 +144,6 @@ using ImageBytes = nb::ndarray<const uint8_t, nb::shape<-1, -1, 3>, nb::c_contig
 using Mask = nb::ndarray<const bool, nb::ndim<2>, nb::c_contig, OnDevice>;
 using Rows = nb::ndarray<float, nb::ndim<2>, nb::c_contig, OnDevice>;
 using Flat = Array<OnDevice, -1>;
-using HostFlat = ConstArray<nb::device::cpu, -1>;
 
 // What the trainer needs beside the rasteriser, and the memory that it works in. One call at a time.
 struct Work {
@@ -189,31 +184,6 @@ void loss(Work& work, uintptr_t stream, Image image, Target target, std::optiona
     work.run([&] {
         l1_ssim(in, values_out.data(), work.loss_scratch.reserve(work.memory, kLossScratch), stream_of(stream));
     });
-}
-
-template <class A>
-void adam_step(Work& work, uintptr_t stream, const A& param, const A& grad, const A& exp_avg, const A& exp_avg_sq,
-               const float* rates, size_t columns, const AdamConstants& constants, bool zero_grad) {
-    const auto fits = [&](const A& a) { return a.size() == param.size() && a.shape(0) == param.shape(0); };
-    require(fits(grad) && fits(exp_avg) && fits(exp_avg_sq), "param, grad and the moments must have one shape");
-    const AdamTensor tensor{param.data(), grad.data(), exp_avg.data(), exp_avg_sq.data(), int64_t(param.shape(0)),
-                            int64_t(columns), rates, zero_grad};
-    work.run([&] { adam(tensor, constants, stream_of(stream)); });
-}
-
-void adam_flat(Work& work, uintptr_t stream, Flat param, Flat grad, Flat exp_avg, Flat exp_avg_sq, float lr,
-               double beta1, double beta2, double eps, int64_t step, bool zero_grad) {
-    adam_step(work, stream, param, grad, exp_avg, exp_avg_sq, &lr, 1, adam_constants(beta1, beta2, eps, step),
-              zero_grad);
-}
-
-void adam_rows(Work& work, uintptr_t stream, Rows param, Rows grad, Rows exp_avg, Rows exp_avg_sq, HostFlat lrs,
-               double beta1, double beta2, double eps, int64_t step, bool zero_grad) {
-    const size_t columns = param.shape(1);
-    require(lrs.shape(0) == columns && columns > 0 && columns <= size_t(kAdamColumns),
-            "one rate per column, 1 to 1024 columns");
-    adam_step(work, stream, param, grad, exp_avg, exp_avg_sq, lrs.data(), columns,
-              adam_constants(beta1, beta2, eps, step), zero_grad);
 }
 
 // One tensor's part of a step: (param, grad, exp_avg, exp_avg_sq), rates of its columns, number of the step.
@@ -259,12 +229,7 @@ void bind_work(nb::module_& m) {
         .def("l1_ssim_bytes", &loss<ImageBytes>, "stream"_a, "image"_a.noconvert(), "target"_a.noconvert(),
              "mask"_a.noconvert().none(), "ssim_weight"_a, "grad_out"_a.noconvert().none(), "values_out"_a.noconvert(),
              about)
-        .def("adam", &adam_flat, "stream"_a, "param"_a.noconvert(), "grad"_a.noconvert(), "exp_avg"_a.noconvert(),
-             "exp_avg_sq"_a.noconvert(), "lr"_a, "beta1"_a, "beta2"_a, "eps"_a, "step"_a, "zero_grad"_a = false)
-        .def("adam_rows", &adam_rows, "stream"_a, "param"_a.noconvert(), "grad"_a.noconvert(),
-             "exp_avg"_a.noconvert(), "exp_avg_sq"_a.noconvert(), "lrs"_a.noconvert(), "beta1"_a, "beta2"_a, "eps"_a,
-             "step"_a, "zero_grad"_a = false)
-        .def("adam_many", &adam_parts, "stream"_a, "parts"_a, "beta1"_a, "beta2"_a, "eps"_a, "zero_grad"_a = false,
+        .def("adam", &adam_parts, "stream"_a, "parts"_a, "beta1"_a, "beta2"_a, "eps"_a, "zero_grad"_a = false,
              "One Adam step in place on each of the parts: (param [N, M], grad, exp_avg, exp_avg_sq, rates [1 or M], "
              "number of the step).")
         .def("knn_mean_squared", &spacing, "stream"_a, "points"_a.noconvert(), "k"_a, "out"_a.noconvert());

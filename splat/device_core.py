@@ -224,7 +224,7 @@ class CudaCore:
             (*(self.array(_rows(tensor)) for tensor in step.tensors), step.rates.tolist(), step.number)
             for step in steps
         ]
-        self.work.adam_many(self.stream(), parts, *constants)
+        self.work.adam(self.stream(), parts, *constants)
 
     def sh_step(self, part: ShPart, constants: AdamConstants) -> Any:
         """As ``Core.sh_step``."""

@@ -34,6 +34,12 @@ def work(emulated: Any) -> Any:
     return emulated.cuda.Work(lambda size: torch.empty(size, dtype=torch.uint8))
 
 
+def step(work: Any, tensors: list[Tensor], rates: list[float], number: int, zero_grad: bool = False) -> None:
+    """One step on (value, gradient, moments)."""
+    rows = [tensor[:, None] if tensor.ndim == 1 else tensor for tensor in tensors]
+    work.adam(0, [(*rows, rates, number)], *CONSTANTS, zero_grad)
+
+
 def zeros_like(value: Tensor) -> tuple[Tensor, Tensor]:
     return torch.zeros_like(value), torch.zeros_like(value)
 
@@ -45,9 +51,9 @@ def test_flat(work: Any, size: int) -> None:
     m, v = zeros_like(value)
     grads = [random(size, seed=seed) for seed in range(1, 6)]
     expected, state = reference(value, grads, 0.01)
-    for step, grad in enumerate(grads, 1):
+    for number, grad in enumerate(grads, 1):
         before = grad.clone()
-        work.adam(0, value, grad, m, v, 0.01, *CONSTANTS, step)
+        step(work, [value, grad, m, v], [0.01], number)
         assert torch.equal(grad, before)
     torch.testing.assert_close(value.double(), expected, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(m.double(), state.exp_avg, rtol=1e-4, atol=1e-6)
@@ -64,17 +70,17 @@ def test_a_rate_per_column(work: Any, shape: tuple[int, int]) -> None:
     rates = torch.linspace(0.0, 0.05, shape[1])
     grads = [random(*shape, seed=seed) for seed in range(1, 4)]
     expected, _ = reference(value, grads, rates.double())
-    for step, grad in enumerate(grads, 1):
-        work.adam_rows(0, value, grad, m, v, rates, *CONSTANTS, step)
+    for number, grad in enumerate(grads, 1):
+        step(work, [value, grad, m, v], rates.tolist(), number)
     torch.testing.assert_close(value.double(), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(2503, 1), (40, 75)])
 def test_gradient_is_zeroed_in_the_same_pass(work: Any, shape: tuple[int, int]) -> None:
     arrays = [random(*shape, seed=seed) for seed in range(2)] + [torch.zeros(shape), torch.zeros(shape)]
-    plain, rates = [array.clone() for array in arrays], torch.full(shape[1:], 0.01)
-    work.adam_rows(0, *plain, rates, *CONSTANTS, 1)
-    work.adam_rows(0, *arrays, rates, *CONSTANTS, 1, zero_grad=True)
+    plain, rates = [array.clone() for array in arrays], [0.01] * shape[1]
+    step(work, plain, rates, 1)
+    step(work, arrays, rates, 1, zero_grad=True)
     assert not arrays[1].any()
     for i in (0, 2, 3):
         assert torch.equal(arrays[i], plain[i])
@@ -90,7 +96,7 @@ def test_arrays_that_are_not_aligned(work: Any, which: int) -> None:
     moved[which] = room[1:3001]
     assert moved[which].data_ptr() % 16
     for given in (arrays, moved):
-        work.adam(0, *given, 0.01, *CONSTANTS, 1)
+        step(work, given, [0.01], 1)
     for a, b in zip(arrays, moved, strict=True):
         assert torch.equal(a, b)
     assert room[0] == 5.0 and room[3001] == 5.0
@@ -99,15 +105,31 @@ def test_arrays_that_are_not_aligned(work: Any, which: int) -> None:
 def test_a_zero_gradient_moves_nothing(work: Any) -> None:
     value = random(100)
     before = value.clone()
-    work.adam(0, value, torch.zeros(100), torch.zeros(100), torch.zeros(100), 0.01, *CONSTANTS, 1)
+    step(work, [value, torch.zeros(100), torch.zeros(100), torch.zeros(100)], [0.01], 1)
     assert torch.equal(value, before)
 
 
 def test_nan_stays_in_its_element(work: Any) -> None:
     value, grad = random(100), random(100, seed=1)
     grad[37] = float("nan")
-    work.adam(0, value, grad, torch.zeros(100), torch.zeros(100), 0.01, *CONSTANTS, 1)
+    step(work, [value, grad, torch.zeros(100), torch.zeros(100)], [0.01], 1)
     assert torch.isnan(value).nonzero().flatten().tolist() == [37]
+
+
+def test_many_tensors_at_once_are_those_one_by_one(work: Any) -> None:
+    """More than one launch takes, of all sizes, each with its own rates and number of the step."""
+    shapes = [(37, 3), (37, 4), (0, 3), (2503, 1), (11, 65), (40, 75), *[(5 + k, 2) for k in range(7)]]
+    parts = []
+    for k, shape in enumerate(shapes):
+        arrays = [random(*shape, seed=3 * k), random(*shape, seed=3 * k + 1), *zeros_like(torch.zeros(shape))]
+        rates = torch.linspace(0.001, 0.02, shape[1]).tolist() if k % 2 else [0.01]
+        parts.append((*arrays, rates, k + 1))
+    alone = [(*(array.clone() for array in part[:4]), *part[4:]) for part in parts]
+    work.adam(0, parts, *CONSTANTS)
+    for part, one in zip(parts, alone, strict=True):
+        work.adam(0, [one], *CONSTANTS)
+        for a, b in zip(part[:4], one[:4], strict=True):
+            assert torch.equal(a, b)
 
 
 def test_the_trainers_optimiser(emulated_backend: EmulatedCore) -> None:

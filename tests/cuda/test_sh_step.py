@@ -54,7 +54,7 @@ def backward(case: Case, frame: Any, sh: Tensor, step: Any, seed: int = 1) -> di
 def step_apart(module: Any, state: list[Tensor], gradient: Tensor) -> None:
     work = module.cuda.Work(lambda size: torch.empty(size, dtype=torch.uint8))
     rows = [t.flatten(1) for t in (state[0], gradient, state[1], state[2])]
-    work.adam_rows(0, *rows, torch.tensor(rates_of(state[0])), *BETAS, EPS, 7)
+    work.adam(0, [(*rows, list(rates_of(state[0])), 7)], *BETAS, EPS)
 
 
 @pytest.mark.parametrize("aligned", [True, False])

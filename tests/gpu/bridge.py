@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack, to_dlpack
 
-ON_HOST = {"render": (6, "world_to_camera"), "adam_rows": (5, "lrs")}
+ON_HOST = {"render": (6, "world_to_camera")}
 """Arguments that are the host's: by place, and by name."""
 
 
