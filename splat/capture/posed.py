@@ -45,7 +45,7 @@ class PosedPhotos:
         points: [P, 3] float64 sparse points, original world.
         point_colors: [P, 3] uint8.
         reprojection_error: mean, in pixels of the original photos, or None.
-        seconds_sfm: time structure from motion took.
+        seconds_sfm: time structure from motion, or finding points, took.
         notes: sentences for a person.
     """
 

@@ -18,7 +18,7 @@ from splat.capture.sfm_features import extract_features
 from splat.capture.sfm_matching import EXHAUSTIVE_UP_TO, SEED, match_all, match_neighbours, match_pairs
 from splat.capture.sfm_model import finish, reprojection_error
 from splat.capture.sfm_pairs import write_similar_pairs
-from splat.capture.worker import Channel, read_job
+from splat.capture.worker_side import Channel, read_job
 
 _SIMILAR = {"exhaustive": 40, "sequential": 5}
 _ENOUGH = 0.8

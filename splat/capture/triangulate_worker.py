@@ -16,7 +16,7 @@ import pycolmap
 from splat.capture.epipolar import count_matches
 from splat.capture.sfm_features import extract_features
 from splat.capture.sfm_matching import SEED, match_all, match_pairs
-from splat.capture.worker import Channel, read_job
+from splat.capture.worker_side import Channel, read_job
 
 
 def main(work: Path) -> None:

@@ -53,7 +53,8 @@ class CaptureSummary:
         registered: photos with a camera.
         points: sparse points.
         reprojection_error: mean, in pixels of the original photos; None if unknown.
-        seconds_sfm: wall time of structure from motion (of the first run, if cached); 0 if none ran.
+        seconds_sfm: wall time of structure from motion, or of finding points for cameras that came without
+            (of the first run, if cached); 0 if neither ran.
         notes: plain sentences: what was skipped and why, what is poor and what to do about it.
     """
 
