@@ -54,7 +54,7 @@ def open_capture(
     kind = detect_kind(source) if options.kind == "auto" else options.kind
     _check_file_or_folder(source, kind)
     posed = _read(source, kind, options, cache, progress, keep_cache)
-    find_points = Triangulator(cache, progress, keep_cache) if options.triangulate else None
+    find_points = Triangulator(cache, progress, keep_cache) if options.points == "find" else None
     return build_capture(posed, options, find_points)
 
 

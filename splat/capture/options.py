@@ -34,9 +34,9 @@ class CaptureOptions:
     video_frames: int = 150
     """How many frames to take out of a video, at most."""
 
-    triangulate: bool = True
-    """Where a capture has cameras but no points, find points in its photos to start from. Photos with
-    transparency start from what they show to be there instead."""
+    points: Literal["find", "given"] = "find"
+    """Where a capture has cameras but no points: "find" points in its photos to start from, or take it as
+    "given" and start at random. Photos with transparency start from what they show to be there instead."""
 
     background: Literal["white", "black"] = "white"
     """Colour behind photos that are partly transparent."""

@@ -30,7 +30,7 @@ def test_known_points_fall_on_their_dots(tmp_path: Path) -> None:
 
 def test_points_still_fall_on_their_dots_when_reduced(tmp_path: Path) -> None:
     write_transforms(tmp_path, size=(190, 130))
-    capture = open_capture(tmp_path, CaptureOptions(max_size=95, triangulate=False), progress=quiet)
+    capture = open_capture(tmp_path, CaptureOptions(max_size=95, points="given"), progress=quiet)
     for view in capture.views:
         assert (view.camera.width, view.camera.height) == (95, 65)
         pixels = view.load()

@@ -90,7 +90,7 @@ def test_colours_are_those_of_the_photos(found: tuple[Path, Path, Capture]) -> N
 
 def test_cameras_stay_as_they_are_given(found: tuple[Path, Path, Capture]) -> None:
     source, _, capture = found
-    without = open_capture(source, CaptureOptions(triangulate=False), None, quiet)
+    without = open_capture(source, CaptureOptions(points="given"), None, quiet)
     assert without.summary.points == 0 and not without.summary.notes
     for view, other in zip(capture.views, without.views, strict=True):
         assert view.camera.world_to_camera.equal(other.camera.world_to_camera)
