@@ -8,13 +8,18 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pycolmap
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
 from splat.capture import CaptureOptions, open_capture
 from splat.capture.camera_pairs import nearby_pairs
+from splat.capture.decode import read_header
 from splat.capture.lens import Lens
+from splat.capture.masks import MaskFile
+from splat.capture.photos import Photo
+from splat.capture.sfm_prepare import prepare_photos
 from splat.capture.types import Capture
 from splat.errors import SplatError
 from tests.capture.room import FOCAL, HEIGHT, WIDTH, cameras, photo
@@ -176,8 +181,12 @@ def test_a_solver_that_breaks_down_is_named(tmp_path: Path, monkeypatch: pytest.
     assert not (tmp_path / "cache/model").exists(), "it may have been for want of memory: try again next time"
 
 
-def test_photos_with_a_bent_lens_and_masks(tmp_path: Path) -> None:
-    """Straight photos are bent by the lens that the file names; the right wall (z = 0) is masked out."""
+def test_photos_with_a_bent_lens_and_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Straight photos are bent by the lens that the file names; the right wall (z = 0) is masked out.
+
+    And the pairs are those of near cameras, as for many photos.
+    """
+    monkeypatch.setattr("splat.capture.triangulate_task.ALL_PAIRS_UP_TO", 2)
     lens = Lens("OPENCV", WIDTH, HEIGHT, (FOCAL, FOCAL, WIDTH / 2, HEIGHT / 2, -0.15, 0.02, 0.002, -0.001))
     write_posed_room(tmp_path, k1=-0.15, k2=0.02, p1=0.002, p2=-0.001)
     y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
@@ -219,6 +228,54 @@ def test_an_unused_transparency_channel_is_opaque(tmp_path: Path, monkeypatch: p
         save(tmp_path / f"images/{i}.png", np.dstack([photo(pose), np.full((HEIGHT, WIDTH), 255, np.uint8)]))
     with pytest.raises(SplatError, match="searching"):
         open_capture(tmp_path, CaptureOptions(), None, quiet)
+
+
+def test_a_colmap_model_without_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_posed_room(tmp_path)
+    (tmp_path / "transforms.json").unlink()
+    model = pycolmap.Reconstruction()
+    lens = [FOCAL, FOCAL, WIDTH / 2, HEIGHT / 2]
+    model.add_camera_with_trivial_rig(
+        pycolmap.Camera(model="PINHOLE", width=WIDTH, height=HEIGHT, params=lens, camera_id=1)
+    )
+    for i, pose in enumerate(cameras(COUNT)):
+        image = pycolmap.Image(name=f"{i}.png", camera_id=1, image_id=i + 1)
+        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(pose[:3]))
+    (tmp_path / "sparse/0").mkdir(parents=True)
+    model.write_binary(tmp_path / "sparse/0")
+    asked: list[Any] = []
+
+    def search(source: str, photos: list[Any], *_: object) -> None:
+        asked.extend(photos)
+        raise SplatError(f"searching a {source} capture")
+
+    monkeypatch.setattr("splat.capture.triangulate.find_points", search)
+    with pytest.raises(SplatError, match="searching a colmap capture"):
+        open_capture(tmp_path, CaptureOptions(test_every=0), None, quiet)
+    for one, pose in zip(asked, cameras(COUNT), strict=True):
+        assert np.allclose(one.posed.world_to_camera, pose)
+
+
+@pytest.mark.parametrize("as_stored", [True, False])
+def test_copies_and_masks_are_turned_as_the_lens_is(tmp_path: Path, as_stored: bool) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by a quarter, clockwise: the top right corner is stored top left
+    stored = np.zeros((30, 40, 3), np.uint8)
+    stored[:15, :20] = 255
+    for name in ("photo.jpg", "mask.jpg"):
+        save(tmp_path / name, stored, quality=95, exif=exif)
+    path = tmp_path / "photo.jpg"
+    turned = stored if as_stored else np.rot90(stored, -1)
+    prepare_photos(
+        [Photo("photo.jpg", path, read_header(path))],
+        {"photo.jpg": MaskFile(tmp_path / "mask.jpg")},
+        tmp_path,
+        {"photo.jpg"} if as_stored else (),
+    )
+    for copy in ("photos/000000.png", "masks/000000.png.png"):
+        pixels = np.asarray(Image.open(tmp_path / copy).convert("L"))
+        assert pixels.shape == turned.shape[:2]
+        assert np.mean((pixels > 127) == (turned[..., 0] > 127)) > 0.98
 
 
 def test_only_photos_to_train_on_are_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
