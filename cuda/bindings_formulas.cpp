@@ -136,7 +136,9 @@ nb::dict constants() {
     d["dilation_none"] = double(kDilationNone);
     d["dilation_mip"] = double(kDilationMip);
     d["exact_switch"] = double(kExactSwitch);
+    d["exact_slope"] = double(kExactSlope);
     d["exact_switch_two"] = double(kExactSwitchTwo);
+    d["exact_slope_two"] = double(kExactSlopeTwo);
     d["exact_switch_power"] = double(kExactSwitchPower);
     d["exact_beta_most"] = double(kExactBetaMost);
     d["beta_min"] = double(kBetaMin);

@@ -12,7 +12,7 @@ from splat.rasterize.filter_moment import matched
 from splat.rasterize.filter_point import PointFootprint, spread
 from splat.rasterize.filter_strip import StripFootprint
 from splat.rasterize.footprint import Ellipses, Footprint
-from splat.rasterize.settings import BOX_VARIANCE, EXACT_GEF_BETA, EXACT_GEF_SWITCH, EXACT_SWITCH
+from splat.rasterize.settings import BOX_VARIANCE, EXACT_GEF_BETA, EXACT_GEF_SWITCH, EXACT_SLOPE, EXACT_SWITCH
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class ExactFootprint(Footprint):
     Attributes:
         point: the splat grown by the pixel, to be sampled.
         strip: the Gaussian to be integrated.
-        size: [M] smaller variance of S over that of the switch (2 for a flat profile); below 1,
-            ``strip`` counts.
+        size: [M] smaller variance of S over that of the switch (2 where that is never reached, and for a
+            flat profile); below 1, ``strip`` counts.
     """
 
     point: PointFootprint
@@ -58,16 +58,19 @@ class ExactFootprint(Footprint):
 
 
 def exact(ellipses: Ellipses, strips: int) -> ExactFootprint:
-    """Choose by the smaller variance of S, and by beta.
+    """Choose by the smaller variance of S, by opacity, and by beta.
 
-    A Gaussian is exact to 0.012 as a sample of S + I/12 from 0.3 px^2 on, to 0.0017 from 1 px^2 on. A
+    A Gaussian is exact to 0.012 as a sample of S + I/12 from 0.3 px^2 on, to 0.0017 from 1 px^2 on; the
+    error of a smaller one is larger, but at most 0.085, and counts times the opacity: so a faint one may
+    be sampled too, up to the same error. A
     generalised exponential much smaller than a pixel is known to it by mass and covariance only, so it
     is integrated as the Gaussian that has both; a larger one, or one less like a Gaussian, is sampled
     from the moment closure.
     """
     if ellipses.t is None:
         point, opacity = spread(ellipses, BOX_VARIANCE), ellipses.opacity
-        size = ellipses.smaller_variance / EXACT_SWITCH[strips]
+        limit = EXACT_SWITCH[strips] + EXACT_SLOPE[strips] * ellipses.opacity.detach().log2()
+        size = torch.where(limit > 0, ellipses.smaller_variance / limit, 2.0)
     else:
         point, opacity = matched(ellipses), ellipses.opacity * profile.relative_mass(ellipses.t)
         flat = ellipses.t.detach() < 2 / EXACT_GEF_BETA

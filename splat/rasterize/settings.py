@@ -21,6 +21,9 @@ BOX_VARIANCE = 1.0 / 12.0
 EXACT_SWITCH = {1: 0.3, 2: 1.0}
 """px^2, by strips: "exact" takes a Gaussian whose smaller variance is below this by the strip rule. From
 there on the sampled splat's largest error is no larger than that of the strips (docs/filters.md)."""
+EXACT_SLOPE = {1: 0.1074, 2: 0.2}
+"""px^2, by strips: what that limit loses for each halving of the opacity, from 1. The sampled splat's error
+counts times the opacity; this keeps the product where it is at the limit for opacity 1 (docs/filters.md)."""
 EXACT_GEF_SWITCH = 0.07
 """px^2: the same for a generalised exponential of beta up to ``EXACT_GEF_BETA``, taken as the Gaussian of
 equal variance and mass; the moment closure measures better for all others (docs/filters.md)."""

@@ -107,5 +107,7 @@ def test_constants_are_those_of_the_reference() -> None:
     assert constants["dilation_mip"] == pytest.approx(settings.DILATION["mip"], rel=1e-6)
     assert constants["exact_switch"] == pytest.approx(settings.EXACT_SWITCH[1], rel=1e-6)
     assert constants["exact_switch_two"] == pytest.approx(settings.EXACT_SWITCH[2], rel=1e-6)
+    assert constants["exact_slope"] == pytest.approx(settings.EXACT_SLOPE[1], rel=1e-6)
+    assert constants["exact_slope_two"] == pytest.approx(settings.EXACT_SLOPE[2], rel=1e-6)
     assert constants["exact_switch_power"] == pytest.approx(settings.EXACT_GEF_SWITCH, rel=1e-6)
     assert constants["exact_beta_most"] == pytest.approx(settings.EXACT_GEF_BETA, rel=1e-6)

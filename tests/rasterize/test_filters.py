@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import pi
 
 import numpy as np
@@ -163,6 +164,18 @@ def test_exact_takes_strips_below_one_pixel_and_samples_above() -> None:
     offsets = grid()
     assert torch.equal(exact(small, 2).alphas(offsets), strips(small, 2).alphas(offsets))
     assert torch.equal(exact(large, 2).alphas(offsets), spread(large, 1 / 12).alphas(offsets))
+
+
+@pytest.mark.parametrize(("count", "most"), [(1, 0.0125), (2, 0.0021)])
+def test_a_faint_splat_is_sampled_up_to_the_error_of_an_opaque_one(count: int, most: float) -> None:
+    sample = near_pixels(2.0, 1500, 8, seed=4)
+    wanted = truth(sample, 32)
+    for opacity in (0.7, 0.4, 0.2, 0.05):
+        ellipses = replace(sample.ellipses, opacity=torch.full((1500,), opacity, dtype=torch.float64))
+        chosen = exact(ellipses, count)
+        assert (chosen.alphas(sample.offsets) - opacity * wanted).abs().max() < most
+        freed = ~chosen.small & exact(sample.ellipses, count).small
+        assert freed.sum() > 10, "some splats are spared their strips"
 
 
 def test_exact_of_a_generalised_exponential() -> None:

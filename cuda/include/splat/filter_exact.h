@@ -13,16 +13,25 @@ SPLAT_BEGIN
 
 // The smaller eigenvalue of S0 is below `limit`.
 template <class F>
-SPLAT_HD auto thinner(const Projection<F>& p, float limit) {
+SPLAT_HD auto thinner(const Projection<F>& p, F limit) {
     const F half(0.5f), d = half * (p.a0 - p.c0), largest = half * (p.a0 + p.c0) + sqrt_(fma_(d, d, p.b * p.b));
-    return p.det0 < F(limit) * largest;
+    return p.det0 < limit * largest;
+}
+
+// Below which a splat is integrated. A sample is off by opacity times an error that falls with the size, so a
+// faint splat may be sampled when it is smaller: the limit keeps the product where it is for opacity 1.
+template <class Profile, class F>
+SPLAT_HD F strip_limit(F opacity, int strips) {
+    if constexpr (Profile::kPower) return F(kExactSwitchPower);
+    const F doublings = log2_(max_(opacity, F(1e-30f)));
+    return strips == 1 ? fma_(F(kExactSlope), doublings, F(kExactSwitch))
+                       : fma_(F(kExactSlopeTwo), doublings, F(kExactSwitchTwo));
 }
 
 // Small enough for the kernel and the number of strips, and near enough to a Gaussian.
 template <class Profile, class F>
 SPLAT_HD auto takes_strips(const Projection<F>& p, F t, int strips) {
-    const float limit = Profile::kPower ? kExactSwitchPower : strips == 1 ? kExactSwitch : kExactSwitchTwo;
-    return thinner(p, limit) & (t >= F(Profile::kPower ? 2.f / kExactBetaMost : 0.f));
+    return thinner(p, strip_limit<Profile>(p.sigmoid, strips)) & (t >= F(Profile::kPower ? 2.f / kExactBetaMost : 0.f));
 }
 
 // I/12 added, mass kept
