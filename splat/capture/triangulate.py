@@ -82,7 +82,8 @@ class Triangulator:
         mark = fingerprint(photos)
         found = load_points(cache, mark)
         if found is not None:
-            self.say(f"Using the {found.record.points} points found before, in {model_folder(cache)}")
+            if found.record.points:
+                self.say(f"Using the {found.record.points} points found before, in {model_folder(cache)}")
             return found
         if self.keep_cache and is_of_others(cache, mark):
             raise changed_since(posed.root, model_folder(cache), "photos, masks or cameras")
