@@ -24,7 +24,7 @@ def headline(run: RunData) -> str:
         _tile("Gaussians", count(number(metrics.get("gaussians"))), "", _kind(metrics)),
         _tile("Iterations", count(number(metrics.get("iterations"))), "", _strategy(metrics)),
         _tile("Training", duration(number(metrics.get("seconds_training"))), "", "evaluation not counted"),
-        _tile("Camera search", duration(number(metrics.get("seconds_sfm"))), "", "structure from motion"),
+        _tile("Camera search", duration(number(metrics.get("seconds_sfm"))), "", "cameras and points"),
         _tile("Peak memory", fixed(number(metrics.get("peak_memory_gib")), 2), "GiB", "of this process"),
         _tile("Resolution", f"{count(width)} × {count(height)}", "", "pixels, trained and measured at"),
     ]

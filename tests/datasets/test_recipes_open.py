@@ -22,7 +22,7 @@ COUNT = 9
 def opened(name: str, source: Path, out: Path) -> Capture:
     """Prepare one scene and open it with the options of its protocol."""
     (scene,) = prepare(RECIPES[name], source, out, (), link)
-    options = CaptureOptions(**scene.prepared.options)  # type: ignore[arg-type]
+    options = CaptureOptions(**scene.prepared.options, points="given")  # type: ignore[arg-type]
     return open_capture(scene.folder, options, progress=lambda line: None)
 
 
@@ -72,7 +72,7 @@ def test_dtu_opens_with_masks_and_nothing_held_out(tmp_path: Path) -> None:
         assert pixels.mask[:, :10].all() and not pixels.mask[:, 10:].any()
 
 
-def test_llff_opens_with_its_points_and_split(shared_data: Path, tmp_path: Path) -> None:
+def test_llff_opens_with_its_split(shared_data: Path, tmp_path: Path) -> None:
     capture = opened("llff", shared_data / "fern", tmp_path / "out")
     assert (len(capture.views), len(capture.test)) == (20, 3)
     assert capture.views[0].name.endswith("IMG_4026.jpg")
