@@ -89,7 +89,9 @@ def reference_ratio(work: Workload, antialias: str) -> dict[str, float]:
         camera=work.camera.resized(width, height),
         photo=torch.nn.functional.interpolate(
             work.photo.permute(2, 0, 1)[None], (height, width), mode="area"
-        )[0].permute(1, 2, 0).contiguous(),
+        )[0]
+        .permute(1, 2, 0)
+        .contiguous(),
     )
     seconds: dict[str, float] = {}
     for backend in ("reference", "native"):
@@ -138,22 +140,34 @@ def main() -> None:
         rasterize(work.gaussians, work.camera, iteration.settings, "native")
     useful = frame.useful()
     info = native_core.build_info()
-    print(f"{work.name}, {options.kernel} + {options.antialias}: {len(work.gaussians)} Gaussians "
-          f"({frame.visible} visible), {width}x{height}, "
-          f"{info['isa']}, {info['threads']} threads")
-    print(f"{useful / 1e6:.2f} M useful evaluations ({useful / (width * height):.0f} per pixel), "
-          f"{frame.intersections} splat-tile pairs, {frame.hits} that count, "
-          f"{16 * frame.block_hits / 1e6:.2f} M lanes in blocks that count")
-    print(f"this processor now: {rate / 1e9:.2f} G vector FMA/s on one thread; an iteration takes "
-          f"{min(times['iteration']) * 1e-3 * rate / 1e6:.1f} M of them (minimum)")
+    print(
+        f"{work.name}, {options.kernel} + {options.antialias}: {len(work.gaussians)} Gaussians "
+        f"({frame.visible} visible), {width}x{height}, "
+        f"{info['isa']}, {info['threads']} threads"
+    )
+    print(
+        f"{useful / 1e6:.2f} M useful evaluations ({useful / (width * height):.0f} per pixel), "
+        f"{frame.intersections} splat-tile pairs, {frame.hits} that count, "
+        f"{16 * frame.block_hits / 1e6:.2f} M lanes in blocks that count"
+    )
+    print(
+        f"this processor now: {rate / 1e9:.2f} G vector FMA/s on one thread; an iteration takes "
+        f"{min(times['iteration']) * 1e-3 * rate / 1e6:.1f} M of them (minimum)"
+    )
     print(f"{'stage':<22}{'median ms':>11}{'min ms':>9}{'ns/useful':>11}")
     for name, values in times.items():
         each = 1e6 * statistics.median(values) / useful
         print(f"{name:<22}{statistics.median(values):>11.2f}{min(values):>9.2f}{each:>11.2f}")
     result = {
-        "scene": work.name, "kernel": options.kernel, "antialias": options.antialias,
-        "gaussians": len(work.gaussians), "width": width, "height": height,
-        "isa": info["isa"], "threads": info["threads"], "useful_evaluations": useful,
+        "scene": work.name,
+        "kernel": options.kernel,
+        "antialias": options.antialias,
+        "gaussians": len(work.gaussians),
+        "width": width,
+        "height": height,
+        "isa": info["isa"],
+        "threads": info["threads"],
+        "useful_evaluations": useful,
         "vector_fma_per_second": rate,
         "median_ms": {k: statistics.median(v) for k, v in times.items()},
         "min_ms": {k: min(v) for k, v in times.items()},
@@ -162,8 +176,10 @@ def main() -> None:
         seconds = reference_ratio(work, options.antialias)
         result["reference_tenth_size_s"] = seconds
         ratio = seconds["reference"] / seconds["native"]
-        print(f"at a tenth of the size, forward + loss + backward: reference {seconds['reference']:.2f} s, "
-              f"native {1e3 * seconds['native']:.1f} ms, ratio {ratio:.0f}")
+        print(
+            f"at a tenth of the size, forward + loss + backward: reference {seconds['reference']:.2f} s, "
+            f"native {1e3 * seconds['native']:.1f} ms, ratio {ratio:.0f}"
+        )
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
 

@@ -65,9 +65,7 @@ class Engine:
     name: EngineName
     device: torch.device = torch.device("cpu")
 
-    def adam(
-        self, parameters: Mapping[str, Tensor], rates: Mapping[str, float], sh_every: int = 1
-    ) -> Adam:
+    def adam(self, parameters: Mapping[str, Tensor], rates: Mapping[str, float], sh_every: int = 1) -> Adam:
         """The optimiser over ``parameters``; arguments as ``Adam``."""
         return (Adam if self.name == "native" else PlainAdam)(parameters, rates, sh_every=sh_every)
 

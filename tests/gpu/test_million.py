@@ -43,8 +43,6 @@ def test_the_image_is_gsplats(work: Workload, device: torch.device, antialias: s
     ours = OurStep(work, device, antialias, True).image()
     theirs = GsplatStep(work, device, antialias, our_loss=True).image()
     difference = (ours - theirs).abs()
-    print(
-        f"\n{antialias}: differs by {float(difference.max()):.1e}, mean {float(difference.mean()):.1e}"
-    )
+    print(f"\n{antialias}: differs by {float(difference.max()):.1e}, mean {float(difference.mean()):.1e}")
     assert float(difference.mean()) < 1e-4
     assert float(difference.flatten().kthvalue(int(0.9999 * difference.numel())).values) < 1e-2
