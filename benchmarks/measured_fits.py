@@ -136,14 +136,14 @@ def opened(source: Path, max_size: int | None, cache: Path | None = None) -> Ope
 
 
 def trained(found: Opened, folder: Path, options: FitOptions) -> Trained:
-    """Fit into ``folder``; a whole run of the same options there is used, a broken one goes on.
+    """Fit into ``folder``; a whole run of the same photos and options there is used, a broken one goes on.
 
     Raises:
         KeyboardInterrupt: it was stopped; another call goes on.
         SplatError: as ``splat.fit.trainer.fit``.
     """
     run, capture = RunFolder(folder), found.capture
-    same = run.config.exists() and agrees(_asked_of(run), _comparable(asdict(options)))
+    same = run.config.exists() and agrees(_asked_of(run), _comparable(asdict(options))) and _is_of(run, found)
     if not (same and _is_whole(run, options)):
         resume = same and run.holds_checkpoint()
         if not resume:
@@ -168,6 +168,12 @@ def machine() -> dict[str, Any]:
 
 def _comparable(options: dict[str, Any]) -> dict[str, Any]:
     return as_json({name: value for name, value in options.items() if name not in ("resume", "threads")})
+
+
+def _is_of(run: RunFolder, found: Opened) -> bool:
+    """The run was made from this very capture."""
+    config = run.read_json(run.config)
+    return all(config.get(name) == value for name, value in as_json(dict(found.about)).items())
 
 
 def _asked_of(run: RunFolder) -> dict[str, Any]:

@@ -14,11 +14,12 @@ import torch
 
 from splat.capture import CaptureOptions, open_capture
 from splat.fit.options import FitOptions
+from tests.fit.synthetic import synthetic_capture
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from chart import Line, Panel, write_chart  # noqa: E402
 from kernels import splats_for  # noqa: E402
-from measured_fits import Pair, fit_options  # noqa: E402
+from measured_fits import Opened, Pair, fit_options, trained  # noqa: E402
 from multiscale import scaled_captures  # noqa: E402
 from results_file import ResultsFile, markdown, put_table  # noqa: E402
 from zoomout import cropped, psnr, shrunk, supersampled  # noqa: E402
@@ -172,3 +173,17 @@ def test_other_sizes_of_a_capture(tmp_path: Path) -> None:
     pixels = half.load()
     assert pixels.rgb.shape == (16, 16, 3) and pixels.alpha is not None
     assert (len(captures[16].test), captures[16].background) == (2, capture.background)
+
+
+def test_a_run_of_other_photos_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    capture = synthetic_capture(views=6, size=16)
+    options = FitOptions(iterations=3, budget=40, max_memory=4.0)
+    one: dict[str, object] = {"source": "one"}
+    other: dict[str, object] = {"source": "other"}
+    first = trained(Opened(capture, one), tmp_path / "run", options)
+    written = (tmp_path / "run" / "splat.ply").stat().st_mtime_ns
+    again = trained(Opened(capture, one), tmp_path / "run", options)
+    assert (tmp_path / "run" / "splat.ply").stat().st_mtime_ns == written
+    assert again.metrics == first.metrics
+    trained(Opened(capture, other), tmp_path / "run", options)
+    assert (tmp_path / "run" / "splat.ply").stat().st_mtime_ns != written
