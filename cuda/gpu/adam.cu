@@ -135,6 +135,4 @@ void adam_many(const AdamTensor* tensors, const AdamConstants* constants, int co
     launch(step_tensors, blocks, kThreads, stream, together);
 }
 
-void adam(const AdamTensor& t, const AdamConstants& c, cudaStream_t stream) { adam_many(&t, &c, 1, stream); }
-
 }  // namespace splat::gpu

@@ -33,13 +33,7 @@ void render_backward(Frame&, const FrameInput&, const FrameOutput&, const FrameG
 // ssim.cu: values [3] = loss, L1, SSIM (float32, device); scratch [kLossScratch]
 constexpr int kLossBlocks = 1024, kLossScratch = 2 * kLossBlocks + 1;
 void l1_ssim(const SsimInput&, float* values, float* scratch, cudaStream_t);
-inline void l1_ssim(Memory& memory, const SsimInput& in, float* values, cudaStream_t stream) {
-    Device<float> scratch;
-    l1_ssim(in, values, scratch.reserve(memory, kLossScratch), stream);
-}
-// adam.cu: t.rates on the host
-void adam(const AdamTensor& t, const AdamConstants&, cudaStream_t);
-// adam.cu: `count` tensors, each with constants of its own, in as few launches as there can be
+// adam.cu: `count` tensors, each with constants of its own and rates on the host, in as few launches as there can be
 void adam_many(const AdamTensor*, const AdamConstants*, int count, cudaStream_t);
 // knn.cu: out [count] mean squared distance to the k nearest others (all of them if fewer)
 void knn_mean_squared(Memory&, const float* points, int64_t count, int k, float* out, cudaStream_t);
