@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pycolmap
 
+from splat.capture.worker_side import Channel
+
 SEED = 0
 EXHAUSTIVE_UP_TO = 200
 """Photos; beyond, each is matched with some of the others only."""
+
+
+Step = Callable[[Path, Path, dict[str, Any]], None]
+"""Part of a search: of a database, the folder of the work, and the job."""
+
+
+def search(work: Path, job: dict[str, Any], channel: Channel, extract: Step, match: Step) -> Path:
+    """The database of a search: photos with their features, and which belong together."""
+    pycolmap.set_random_seed(SEED)
+    database = work / "database.db"
+    channel.say("  finding features")
+    extract(database, work, job)
+    channel.say(f"  matching features ({job['max_features']} a photo at most)")
+    match(database, work, job)
+    return database
 
 
 def match_all(database: Path) -> None:

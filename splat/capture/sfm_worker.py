@@ -15,7 +15,14 @@ import pycolmap
 from PIL import Image
 
 from splat.capture.sfm_features import extract_features
-from splat.capture.sfm_matching import EXHAUSTIVE_UP_TO, SEED, match_all, match_neighbours, match_pairs
+from splat.capture.sfm_matching import (
+    EXHAUSTIVE_UP_TO,
+    SEED,
+    match_all,
+    match_neighbours,
+    match_pairs,
+    search,
+)
 from splat.capture.sfm_model import finish, reprojection_error
 from splat.capture.sfm_pairs import write_similar_pairs
 from splat.capture.worker_side import Channel, read_job
@@ -28,12 +35,7 @@ def main(work: Path) -> None:
     """Solve the job in ``work``."""
     channel = Channel()
     job = read_job(work)
-    pycolmap.set_random_seed(SEED)
-    database = work / "database.db"
-    channel.say("  finding features")
-    _extract(database, work, job)
-    channel.say(f"  matching features ({job['max_features']} a photo at most)")
-    _match(database, work, job)
+    database = search(work, job, channel, _extract, _match)
     best, notes = _map(database, work, job, channel.say)
     result: dict[str, Any] = {"registered": 0, "points": 0, "reprojection_error": 0.0, "notes": notes}
     if best is not None:

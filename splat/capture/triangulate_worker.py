@@ -15,7 +15,7 @@ import pycolmap
 
 from splat.capture.epipolar import count_matches
 from splat.capture.sfm_features import extract_features
-from splat.capture.sfm_matching import SEED, match_all, match_pairs
+from splat.capture.sfm_matching import SEED, match_all, match_pairs, search
 from splat.capture.worker_side import Channel, read_job
 
 
@@ -23,12 +23,7 @@ def main(work: Path) -> None:
     """Do the job in ``work``."""
     channel = Channel()
     job = read_job(work)
-    pycolmap.set_random_seed(SEED)
-    database = work / "database.db"
-    channel.say("  finding features")
-    _extract(database, work, job)
-    channel.say(f"  matching features ({job['max_features']} a photo at most)")
-    _match(database, work, job)
+    database = search(work, job, channel, _extract, _match)
     channel.say("  placing points")
     model = _triangulate(_given_cameras(database, job), database, work)
     _save(model, work / "found.npz")
