@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
+from gpu_trainer import start_tensors
 from scenes import Workload
 from torch import Tensor
 
@@ -138,18 +139,7 @@ class GsplatStep:
         self, work: Workload, device: torch.device, antialias: str, our_loss: bool, packed: bool = False
     ) -> None:
         scene, camera = work.gaussians, work.camera
-        values = {
-            "means": scene.means,
-            "scales": scene.log_scales,
-            "quats": scene.quats,
-            "opacities": scene.logit_opacities,
-            "sh0": scene.sh[:, :1],
-            "shN": scene.sh[:, 1:],
-        }
-        self.tensors = {
-            name: torch.nn.Parameter(value.to(device, copy=True).contiguous())
-            for name, value in values.items()
-        }
+        self.tensors = start_tensors(scene, device)
         self.optimizers = [
             torch.optim.Adam([value], lr=RATE, eps=1e-15, fused=True) for value in self.tensors.values()
         ]

@@ -70,7 +70,10 @@ def start_tensors(first: Gaussians, device: torch.device) -> torch.nn.ParameterD
         "shN": first.sh[:, 1:],
     }
     return torch.nn.ParameterDict(
-        {name: torch.nn.Parameter(value.detach().to(device, copy=True)) for name, value in values.items()}
+        {
+            name: torch.nn.Parameter(value.detach().to(device, copy=True).contiguous())
+            for name, value in values.items()
+        }
     )
 
 

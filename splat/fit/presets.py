@@ -152,8 +152,7 @@ def plan_fit(
     threads = options.threads or machine.cores
     pixels = max(view.camera.width * view.camera.height for view in capture.views)
     budget = options.budget or default_budget(goal, pixels, capture.points.shape[0])
-    plan_room = _room_on_gpu if machine.has_gpu else _room_on_host
-    memory = plan_room(options, kernel, machine, budget, pixels, _photo_bytes(capture), resident_gib)
+    memory = _room(options, kernel, machine, budget, pixels, _photo_bytes(capture), resident_gib)
     downscales = coarse_to_fine(max(max(v.camera.width, v.camera.height) for v in capture.views))
     seconds = step_seconds(memory.budget, pixels, threads, downscales)
     affordable = goal.most if machine.has_gpu else round(goal.seconds / seconds, -2)
@@ -184,7 +183,7 @@ def plan_fit(
     return plan, [memory.note] if memory.note else []
 
 
-def _room_on_host(
+def _room(
     options: FitOptions,
     kernel: Kernel,
     machine: Machine,
@@ -193,23 +192,15 @@ def _room_on_host(
     photo_bytes: int,
     resident_gib: float,
 ) -> MemoryPlan:
+    """Budget and photos where training runs."""
+    waiting = _waiting_bytes(options)
+    if machine.has_gpu:
+        limit = options.max_memory or 0.85 * machine.gpu_memory_gib
+        each = gpu_bytes_per_gaussian(options.sh_degree, kernel, options.filter3d) + waiting
+        return plan_memory(budget, each, pixels, photo_bytes, limit, 0.0, GPU)
     limit = options.max_memory or resident_gib + 0.8 * machine.memory_gib
-    each = bytes_per_gaussian(options.sh_degree, kernel, options.filter3d) + _waiting_bytes(options)
+    each = bytes_per_gaussian(options.sh_degree, kernel, options.filter3d) + waiting
     return plan_memory(budget, each, pixels, photo_bytes, limit, resident_gib)
-
-
-def _room_on_gpu(
-    options: FitOptions,
-    kernel: Kernel,
-    machine: Machine,
-    budget: int,
-    pixels: int,
-    photo_bytes: int,
-    resident_gib: float,
-) -> MemoryPlan:
-    limit = options.max_memory or 0.85 * machine.gpu_memory_gib
-    each = gpu_bytes_per_gaussian(options.sh_degree, kernel, options.filter3d) + _waiting_bytes(options)
-    return plan_memory(budget, each, pixels, photo_bytes, limit, 0.0, GPU)
 
 
 def _waiting_bytes(options: FitOptions) -> int:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from torch import Tensor
 
 from splat import native_core
-from splat.fit.adam import Moments, adam_reference
+from tests.native.adam_steps import random, reference
 
 native = native_core.load()
 CONSTANTS = (0.9, 0.999, 1e-15)
@@ -22,21 +21,6 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     assert native.set_isa(request.param)
     yield request.param
     native.set_isa(before)
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    """Normal numbers over several orders of magnitude."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator) * torch.exp(3 * torch.randn(shape, generator=generator))
-
-
-def reference(value: Tensor, grads: list[Tensor], rates: float | Tensor) -> tuple[Tensor, Moments]:
-    """The double-precision result of several steps."""
-    value = value.double()
-    state = Moments(torch.zeros_like(value), torch.zeros_like(value))
-    for grad in grads:
-        adam_reference(value, grad.double(), state, rates)
-    return value, state
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, 16, 1001, 70001])
