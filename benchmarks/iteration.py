@@ -148,7 +148,7 @@ def main() -> None:
     print(
         f"{useful / 1e6:.2f} M useful evaluations ({useful / (width * height):.0f} per pixel), "
         f"{frame.intersections} splat-tile pairs, {frame.hits} that count, "
-        f"{16 * frame.block_hits / 1e6:.2f} M lanes in blocks that count"
+        f"{frame.hit_lanes / 1e6:.2f} M lanes in vectors that count"
     )
     print(
         f"this processor now: {rate / 1e9:.2f} G vector FMA/s on one thread; an iteration takes "

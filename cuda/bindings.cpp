@@ -41,15 +41,18 @@ int64_t useful(CpuFrame& f) {
     return f.rendered ? f.driver.used->count_useful(f.driver.frame, f.input) : 0;
 }
 
-// (splat, 4x4 block) pairs that changed at least one pixel
-int64_t block_hits(CpuFrame& f) {
+// (splat, pixel) pairs in vectors of pixels that the splat changed at least in part
+int64_t hit_lanes(CpuFrame& f) {
+    if (!f.rendered) return 0;
     const Frame& frame = f.driver.frame;
+    const int lanes = f.driver.used->lanes;
+    const int64_t bytes = 16 * 16 / lanes / 8;  // of an entry's mask: a bit for each vector of a tile
     int64_t total = 0;
-    if (!f.rendered) return total;
-    for (int64_t t = 0; t < int64_t(frame.tiles_x) * frame.tiles_y; ++t)
-        for (uint32_t k = 0; k < frame.tile_hits[t]; ++k)
-            total += __builtin_popcount(frame.masks[frame.tile_begin[t] + k]);
-    return total;
+    for (int64_t t = 0; t < int64_t(frame.tiles_x) * frame.tiles_y; ++t) {
+        const int64_t begin = frame.tile_begin[t], end = begin + frame.tile_hits[t];
+        for (int64_t i = begin * bytes; i < end * bytes; ++i) total += __builtin_popcount(frame.masks[i]);
+    }
+    return total * lanes;
 }
 
 std::vector<double> seconds(CpuFrame& f) {
@@ -64,7 +67,7 @@ void bind_frame(nb::module_& m) {
         .def_prop_ro("visible", [](CpuFrame& f) { return f.driver.frame.visible; })
         .def_prop_ro("intersections", [](CpuFrame& f) { return f.driver.frame.intersections; })
         .def_prop_ro("hits", [](CpuFrame& f) { return f.driver.frame.hits; })
-        .def_prop_ro("block_hits", &block_hits)
+        .def_prop_ro("hit_lanes", &hit_lanes)
         .def_prop_ro("bytes", [](CpuFrame& f) { return f.driver.frame.bytes(); })
         .def_prop_ro("seconds", &seconds);
 }

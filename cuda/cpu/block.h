@@ -3,12 +3,44 @@
 // row of one (4).
 #pragma once
 
+#include <type_traits>
+
 #include "frame.h"
 #include "simd.h"
 
 SPLAT_BEGIN
 
 constexpr int kParts = 16 / W;  // vectors per block
+constexpr int kVectors = 16 * kParts;  // vectors in a tile
+
+// A bit for each vector of a tile: block times kParts plus part.
+using Hits = std::conditional_t<kVectors == 16, uint16_t, std::conditional_t<kVectors == 32, uint32_t, uint64_t>>;
+
+// The lanes of one vector, and a tile's vectors with any of them set.
+using LaneBits = std::conditional_t<(W > 8), uint16_t, uint8_t>;
+SPLAT_HD Hits any_of_each(const LaneBits* lanes) {
+#if defined(__AVX512F__)
+    const __m256i v = _mm256_loadu_si256((const __m256i*)lanes);
+    return Hits(_mm256_test_epi16_mask(v, v));
+#elif defined(__AVX2__)
+    const __m256i v = _mm256_loadu_si256((const __m256i*)lanes);
+    return ~Hits(_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_setzero_si256())));
+#else
+    Hits mask = 0;
+    for (int i = 0; i < kVectors; ++i) mask |= Hits(lanes[i] != 0) << i;
+    return mask;
+#endif
+}
+
+inline Hits* hits_of(const Frame& frame) { return reinterpret_cast<Hits*>(frame.masks.get()); }
+
+template <class Visit>
+SPLAT_HD void each_vector(Hits mask, Visit visit) {
+    for (uint64_t m = mask; m; m &= m - 1) {
+        const int vector = __builtin_ctzll(m);
+        visit(vector / kParts, vector % kParts);
+    }
+}
 
 // Pixel centres relative to the middle of the tile.
 struct Centres {

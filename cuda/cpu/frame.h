@@ -86,7 +86,7 @@ struct Frame {
     Buffer<uint32_t> tile_count;       // [segments, tiles]
     Buffer<uint32_t> tile_begin;       // [tiles + 1]
     Buffer<uint32_t> lists;            // Gaussians per tile, front to back
-    Buffer<uint16_t> masks;            // per entry of lists: blocks that it changed
+    Buffer<uint8_t> masks;             // per entry of lists: a Hits (block.h), the vectors that it changed
     Buffer<uint32_t> tile_hits;        // entries kept per tile
     Buffer<float> sums;                // [slots, kSums]
     Buffer<float> geometry_sums;       // [slots, kGeometrySums]

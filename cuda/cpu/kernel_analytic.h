@@ -54,8 +54,8 @@ struct AnalyticKernel {
 
     // Terms of the sums for g = 1.
     struct Held {
-        alignas(64) float alpha[kMostHits][W], u[kMostHits][W], v[kMostHits][W], s1[kMostHits][W], s2[kMostHits][W],
-            rotation[kMostHits][W];
+        alignas(64) float alpha[kVectors][W], u[kVectors][W], v[kVectors][W], s1[kVectors][W], s2[kVectors][W],
+            rotation[kVectors][W];
     };
     static void hold(const Local& s, const Centres& at, int b, int part, Held& held, int n) {
         const AnalyticSplat<vf> axes = broadcast<vf>(s.axes);

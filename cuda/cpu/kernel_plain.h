@@ -17,7 +17,6 @@
 SPLAT_BEGIN
 
 constexpr float kLog2Clamped = -0.0146f;  // a little below log2(kAlphaMax)
-constexpr int kMostHits = 16 * kParts;  // vectors in a tile
 
 // u = l11 x + l21 y + cu, v = l22 y + cv relative to the tile's middle, so that cu, cv stay small.
 struct PlainLocal {
@@ -44,13 +43,13 @@ SPLAT_HD vf local_v(const Local& s, vf y) {
 // chains stand side by side in program order, which a core's scheduler needs to overlap them.
 template <int N>
 SPLAT_HD void alphas_from_exponents(const vf* x, vf* out) {
-    vf f[N], p[N];
-    for (int i = 0; i < N; ++i) f[i] = fraction(x[i]);
-    for (int i = 0; i < N; ++i) p[i] = fma_(f[i], vf(0.0135341678f), vf(0.0520114601f));
-    for (int i = 0; i < N; ++i) p[i] = fma_(f[i], p[i], vf(0.241442755f));
-    for (int i = 0; i < N; ++i) p[i] = fma_(f[i], p[i], vf(0.693003833f));
-    for (int i = 0; i < N; ++i) p[i] = fma_(f[i], p[i], vf(1.00000262f));
-    for (int i = 0; i < N; ++i) out[i] = scale_by_floor_keep(x[i] >= vf(kLog2AlphaMin), p[i], x[i]);
+    Split s[N];
+    vf p[N];
+    for (int i = 0; i < N; ++i) s[i] = split_whole(x[i]);
+    for (int i = 0; i < N; ++i) p[i] = fma_(s[i].f, vf(kExp2Pixel[4]), vf(kExp2Pixel[3]));
+    for (int k = 2; k >= 0; --k)
+        for (int i = 0; i < N; ++i) p[i] = fma_(s[i].f, p[i], vf(kExp2Pixel[k]));
+    for (int i = 0; i < N; ++i) out[i] = times_power_keep(x[i] >= vf(kLog2AlphaMin), p[i], s[i].n);
 }
 
 // The sums that every kernel has: colour, and the screen gradient's absolute values.
@@ -96,7 +95,7 @@ struct PlainKernel {
     }
 
     struct Held {
-        alignas(64) float alpha[kMostHits][W];
+        alignas(64) float alpha[kVectors][W];
     };
     SPLAT_HD static void hold(const Local& s, const Centres& at, int b, int part, Held& held, int n) {
         const vf e = exponent(s, at.x[b][part], at.y[b][part]);

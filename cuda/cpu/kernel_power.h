@@ -46,7 +46,7 @@ struct PowerKernel {
     }
 
     struct Held {
-        alignas(64) float alpha[kMostHits][W], slope[kMostHits][W], log_term[kMostHits][W];
+        alignas(64) float alpha[kVectors][W], slope[kVectors][W], log_term[kVectors][W];
     };
     SPLAT_HD static void hold(const Local& s, const Centres& at, int b, int part, Held& held, int n) {
         const vf r = max_(radius2(s, at.x[b][part], at.y[b][part]), vf(kPixelRadius2Min));

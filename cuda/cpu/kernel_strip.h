@@ -113,8 +113,8 @@ struct StripKernel {
     }
 
     struct Held : Base::Held {
-        alignas(64) float p[kMostStrips][kMostHits][W], slope[kMostStrips][kMostHits][W],
-            spread[kMostStrips][kMostHits][W];
+        alignas(64) float p[kMostStrips][kVectors][W], slope[kMostStrips][kVectors][W],
+            spread[kMostStrips][kVectors][W];
     };
     static void hold(const Local& s, const Centres& at, int b, int part, Held& held, int n) {
         if (!s.integrated) return Base::hold(s, at, b, part, held, n);

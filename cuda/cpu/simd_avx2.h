@@ -100,8 +100,24 @@ SPLAT_HD vf scale_by_floor(vf p, vf x) {
     __m256i e = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p.v), e));
 }
-// the same where the mask is set, 0 elsewhere
-SPLAT_HD vf scale_by_floor_keep(vm m, vf p, vf x) { return keep(m, scale_by_floor(p, x)); }
+// x = n + f with n whole and f in [-1/2, 1/2], |x| < 2^22: adding 1.5 * 2^23 rounds, and leaves n in the
+// low bits, from where one shift makes it an exponent. Half the instructions of a floor.
+struct Split {
+    vf f, n;
+};
+SPLAT_HD Split split_whole(vf x) {
+    const __m256 magic = _mm256_set1_ps(12582912.f), n = _mm256_add_ps(x.v, magic);
+    return {_mm256_sub_ps(x.v, _mm256_sub_ps(n, magic)), n};
+}
+// p * 2^n for n >= -126, and the same where the mask is set, 0 elsewhere (whatever n is there)
+SPLAT_HD vf times_power(vf p, vf n) {
+    const __m256i e = _mm256_slli_epi32(_mm256_castps_si256(n.v), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p.v), e));
+}
+SPLAT_HD vf times_power_keep(vm m, vf p, vf n) { return keep(m, times_power(p, n)); }
+SPLAT_HD vf power_in_range(vf x) { return max_(x, vf(-126.f)); }
+// 2^f, the polynomial of smallest relative error (2.7e-6)
+constexpr float kExp2Pixel[5] = {0.999999263f, 0.693121646f, 0.240247356f, 0.0559186622f, 0.00957053118f};
 // x = m * 2^e with m in [1, 2)
 SPLAT_HD vf split_exponent(vf x, vf& e) {
     const __m256i b = _mm256_castps_si256(x.v);

@@ -97,8 +97,17 @@ SPLAT_HD vf rcp_(vf a) {
 // x - floor(x), and p * 2^floor(x)
 SPLAT_HD vf fraction(vf x) { return _mm512_reduce_ps(x.v, _MM_FROUND_TO_NEG_INF); }
 SPLAT_HD vf scale_by_floor(vf p, vf x) { return _mm512_scalef_ps(p.v, x.v); }
-// the same where the mask is set, 0 elsewhere
-SPLAT_HD vf scale_by_floor_keep(vm m, vf p, vf x) { return _mm512_maskz_scalef_ps(m.m, p.v, x.v); }
+// x = floor(x) + f; n stands for floor(x): the scaling takes the floor itself
+struct Split {
+    vf f, n;
+};
+SPLAT_HD Split split_whole(vf x) { return {fraction(x), x}; }
+// p * 2^n, and the same where the mask is set, 0 elsewhere
+SPLAT_HD vf times_power(vf p, vf n) { return scale_by_floor(p, n); }
+SPLAT_HD vf times_power_keep(vm m, vf p, vf n) { return _mm512_maskz_scalef_ps(m.m, p.v, n.v); }
+SPLAT_HD vf power_in_range(vf x) { return x; }
+// 2^f, the polynomial of smallest relative error (2.7e-6)
+constexpr float kExp2Pixel[5] = {1.00000262f, 0.693003833f, 0.241442755f, 0.0520114601f, 0.0135341678f};
 // x = m * 2^e with m in [1, 2)
 SPLAT_HD vf split_exponent(vf x, vf& e) {
     e = _mm512_getexp_ps(x.v);

@@ -118,14 +118,26 @@ SPLAT_HD vf fraction(vf x) {
     return max_(x, vf(-126.f)).v - __builtin_convertvector(floor_int(x), float4_);
 }
 SPLAT_HD vf scale_by_floor(vf p, vf x) { return as_float(as_int(p.v) + (floor_int(x) << 23)); }
+// x = n + f with n whole and f in [-1/2, 1/2], |x| < 2^22: see simd_avx2.h
+struct Split {
+    vf f, n;
+};
+SPLAT_HD Split split_whole(vf x) {
+    const vf magic(12582912.f), n = x + magic;
+    return {x - (n - magic), n};
+}
+// p * 2^n for n >= -126, and the same where the mask is set, 0 elsewhere (whatever n is there)
+SPLAT_HD vf times_power(vf p, vf n) { return as_float(as_int(p.v) + (as_int(n.v) << 23)); }
+SPLAT_HD vf times_power_keep(vm m, vf p, vf n) { return keep(m, times_power(p, n)); }
+SPLAT_HD vf power_in_range(vf x) { return max_(x, vf(-126.f)); }
+// 2^f, the polynomial of smallest relative error (2.7e-6)
+constexpr float kExp2Pixel[5] = {0.999999263f, 0.693121646f, 0.240247356f, 0.0559186622f, 0.00957053118f};
 // x = m * 2^e with m in [1, 2)
 SPLAT_HD vf split_exponent(vf x, vf& e) {
     const int4_ b = as_int(x.v);
     e = __builtin_convertvector((b >> 23) - 127, float4_);
     return as_float((b & 0x007fffff) | 0x3f800000);
 }
-// the same where the mask is set, 0 elsewhere
-SPLAT_HD vf scale_by_floor_keep(vm m, vf p, vf x) { return keep(m, scale_by_floor(p, x)); }
 SPLAT_HD float sum(vf a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
 
 SPLAT_END

@@ -45,6 +45,23 @@ SPLAT_HD vf sum_each(const vf* a) {
     return _mm512_add_ps(_mm512_mask_blend_ps(0xaaaa, x, y), _mm512_permute_ps(swapped, 0xb1));
 }
 SPLAT_HD void write_sums(const vf* a, float* out, int n) { sum_each(a).store_n(out, n); }
+#elif defined(__AVX2__)
+// The same for eight.
+SPLAT_HD vf sum_each(const vf* a) {
+    __m256 s[4];
+    for (int k = 0; k < 4; ++k) {
+        const __m256 x = a[k].v, y = a[k + 4].v;
+        s[k] = _mm256_add_ps(_mm256_blend_ps(x, y, 0xf0), _mm256_permute2f128_ps(x, y, 0x21));
+    }
+    for (int k = 0; k < 2; ++k)
+        s[k] = _mm256_add_ps(_mm256_blend_ps(s[k], s[k + 2], 0xcc), _mm256_shuffle_ps(s[k], s[k + 2], 0x4e));
+    const __m256 swapped = _mm256_blend_ps(s[1], s[0], 0xaa);
+    return _mm256_add_ps(_mm256_blend_ps(s[0], s[1], 0xaa), _mm256_permute_ps(swapped, 0xb1));
+}
+SPLAT_HD void write_sums(const vf* a, float* out, int n) {
+    sum_each(a).store(out);
+    sum_each(a + 8).store_n(out + 8, n - 8);
+}
 #else
 SPLAT_HD void write_sums(const vf* a, float* out, int n) {
     for (int k = 0; k < n; ++k) out[k] = sum(a[k]);
@@ -121,26 +138,29 @@ struct TileWork {
     float middle_x, middle_y;
 };
 
-// One splat over the blocks of `mask`: first its alphas everywhere, which depend on nothing, then
-// the compositing; that way the long chains of the first overlap.
+// One splat over the blocks of `mask`: first its alphas everywhere, which depend on nothing, then the
+// compositing, then what the kernel makes of it; that way the long chains of the first overlap, and no
+// pass has more sums than there are registers.
 template <class K, bool Clamp, bool G>
 SPLAT_HD void backward_splat(TileGradient<G>& s, const TileWork<K>& tile, const typename K::Local& splat,
-                             const Whitening<vf>& white, uint32_t mask, typename K::Sums& sums, Mat3<vf>& grad_m,
+                             const Whitening<vf>& white, Hits mask, typename K::Sums& sums, Mat3<vf>& grad_m,
                              Vec3<vf>& grad_p) {
     typename K::Held held;
+    alignas(64) float weights[kVectors][W];
     int n = 0;
-    for (uint32_t m = mask; m; m &= m - 1)
-        for (int part = 0; part < kParts; ++part) K::hold(splat, tile.at, __builtin_ctz(m), part, held, n++);
+    each_vector(mask, [&](int b, int part) { K::hold(splat, tile.at, b, part, held, n++); });
     n = 0;
-    for (uint32_t m = mask; m; m &= m - 1) {
-        const int b = __builtin_ctz(m);
-        for (int part = 0; part < kParts; ++part, ++n) {
-            const Rays ray = G ? rays(tile.in, tile.at, b, part, tile.middle_x, tile.middle_y) : Rays{};
-            const vf h = backward_pixels<Clamp>(s, splat, white, b, part * W, vf::load(held.alpha[n]), ray, sums,
-                                                grad_m, grad_p);
-            sums.add(splat, tile.at, b, part, held, n, h);
-        }
-    }
+    each_vector(mask, [&](int b, int part) {
+        const Rays ray = G ? rays(tile.in, tile.at, b, part, tile.middle_x, tile.middle_y) : Rays{};
+        backward_pixels<Clamp>(s, splat, white, b, part * W, vf::load(held.alpha[n]), ray, sums, grad_m, grad_p)
+            .store(weights[n]);
+        ++n;
+    });
+    n = 0;
+    each_vector(mask, [&](int b, int part) {
+        sums.add(splat, tile.at, b, part, held, n, vf::load(weights[n]));
+        ++n;
+    });
 }
 
 template <class K, bool G>
@@ -152,7 +172,7 @@ inline void backward_tile(Frame& frame, const FrameInput& in, const FrameOutput&
     const TileWork<K> work{in, at, middle_x, middle_y};
     const uint32_t begin = frame.tile_begin[tile], hits = frame.tile_hits[tile];
     const uint32_t* ids = frame.lists.get() + begin;
-    const uint16_t* masks = frame.masks.get() + begin;
+    const Hits* masks = hits_of(frame) + begin;
     const Row* const rows = frame.rows.get();
     float* const all_sums = frame.sums.get();
     uint8_t* const touched = frame.touched.get();

@@ -23,18 +23,15 @@ inline int64_t count_tile(const Frame& frame, const FrameInput& in, const Centre
         typename K::Table table;
         const typename K::Local* only = &splat;
         K::localise(frame, frame.rows[id], id, x0 + kTile / 2, y0 + kTile / 2, splat, table);
-        for (uint32_t m = frame.masks[i]; m; m &= m - 1) {
-            const int b = __builtin_ctz(m);
-            for (int part = 0; part < kParts; ++part) {
-                float* to = transmittance[b] + part * W;
-                const vf t = vf::load(to);
-                vf alpha;
-                K::template alphas<1>(&only, at, b, part, &alpha);
-                alpha = min_keep(t >= vf(kTransmittanceMin), alpha, vf(kAlphaMax));
-                count += __builtin_popcount(bits(alpha > vf(0.f)));
-                fnma_(alpha, t, t).store(to);
-            }
-        }
+        each_vector(hits_of(frame)[i], [&](int b, int part) {
+            float* to = transmittance[b] + part * W;
+            const vf t = vf::load(to);
+            vf alpha;
+            K::template alphas<1>(&only, at, b, part, &alpha);
+            alpha = min_keep(t >= vf(kTransmittanceMin), alpha, vf(kAlphaMax));
+            count += __builtin_popcount(bits(alpha > vf(0.f)));
+            fnma_(alpha, t, t).store(to);
+        });
     }
     return count;
 }

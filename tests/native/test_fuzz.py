@@ -227,7 +227,7 @@ def test_too_many_pairs_leave_nothing_half_done() -> None:
     run(plain(100, 64, 64), frame=frame)
     with pytest.raises(RuntimeError, match="too many tiles"):
         render(case, 0.0, frame)
-    assert frame.block_hits == 0 and frame.useful() == 0
+    assert frame.hit_lanes == 0 and frame.useful() == 0
     with pytest.raises(ValueError, match="before render"):
         images = {"color": case.image(3, 0.0), "alpha": case.image(1, 0.0)}
         backward(case, Result(images, torch.zeros(66000), {}, frame), 0.0)
