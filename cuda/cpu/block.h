@@ -70,7 +70,7 @@ struct Centres {
 // over each block's rectangle of centres, found on the edges that face the splat (StopThePop,
 // Radl et al. 2024, applied to blocks; exact for a convex quadratic).
 struct BlockTest {
-    vf x[kParts], y[kParts];  // first pixel centre of block (part * W + lane)
+    vf x, y[kParts];  // first pixel centre of block (part * W + lane); W is a multiple of a row of blocks
 
     BlockTest(float x0, float y0) {
         for (int part = 0; part < kParts; ++part) {
@@ -80,21 +80,21 @@ struct BlockTest {
                 bx[l] = x0 + float((block & 3) * 4) + 0.5f;
                 by[l] = y0 + float((block >> 2) * 4) + 0.5f;
             }
-            x[part] = vf::load(bx), y[part] = vf::load(by);
+            x = vf::load(bx), y[part] = vf::load(by);
         }
     }
 
     // `grow`: pixels by which a centre's reach is larger than the point (a kernel that integrates).
     SPLAT_HD uint32_t operator()(const Row& row, float grow) const {
-        const vf l11(row.l11), l21(row.l21), l22(row.l22), zero(0.f), side(3.f + 2.f * grow), edge(grow);
+        const vf l11(row.l11), l21(row.l21), l22(row.l22), zero(0.f), side(3.f + 2.f * grow);
+        const vf left = x - vf(row.mx + grow), right = left + side, near_x = min_(max_(zero, left), right);
+        const vf along = vf(row.ky) * near_x, across = l11 * near_x;
         uint32_t mask = 0;
         for (int part = 0; part < kParts; ++part) {
-            const vf left = x[part] - vf(row.mx) - edge, right = left + side;
-            const vf top = y[part] - vf(row.my) - edge, bottom = top + side;
-            const vf near_x = min_(max_(zero, left), right), near_y = min_(max_(zero, top), bottom);
-            const vf at_y = min_(max_(vf(row.ky) * near_x, top), bottom);
+            const vf top = y[part] - vf(row.my + grow), bottom = top + side, near_y = min_(max_(zero, top), bottom);
+            const vf at_y = min_(max_(along, top), bottom);
             const vf at_x = min_(max_(vf(row.kx) * near_y, left), right);
-            const vf u1 = fma_(l11, near_x, l21 * at_y), v1 = l22 * at_y;
+            const vf u1 = fma_(l21, at_y, across), v1 = l22 * at_y;
             const vf u2 = fma_(l11, at_x, l21 * near_y), v2 = l22 * near_y;
             const vf q = min_(fma_(u1, u1, v1 * v1), fma_(u2, u2, v2 * v2));
             mask |= bits(q <= vf(row.limit)) << (part * W);
