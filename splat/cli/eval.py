@@ -16,6 +16,7 @@ from splat.errors import SplatError
 
 if TYPE_CHECKING:
     from splat.fit.evaluate import ViewScore
+    from splat.rasterize import RenderSettings
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class Eval:
     """Where the photos are, if they have moved since the fit."""
     subpixel: Literal[1, 2] = 1
     """2 composites every pixel as 2 x 2 smaller ones: finer where splats cover each other; slower."""
+    strips: Literal[1, 2] = 1
+    """For scenes trained with --antialias exact: 2 integrates small splats over two strips of a pixel, not
+    one. A splat's largest error in a pixel falls from 1.2 to 0.25 %, rarely enough to be seen; slower."""
     device: str = "auto"
     """Where to render: auto (an NVIDIA GPU if one can be used, else the processor), cpu, cuda, or cuda:1."""
     save: Path | None = None
@@ -45,6 +49,7 @@ class Eval:
         from splat.cli.on_device import device_for
         from splat.cli.run_capture import reopen_capture, to_capture_world
         from splat.cli.scene_source import read_scene
+        from splat.cli.strips import check_strips
         from splat.fit.evaluate import evaluate
         from splat.fit.run import RunFolder
         from splat.rasterize import RenderSettings
@@ -54,6 +59,7 @@ class Eval:
         device = device_for(self.device)
         run = RunFolder.open(self.folder)
         scene = read_scene(self.folder)
+        check_strips(self.strips, scene)
         capture = reopen_capture(run, self.source, say=_to_stderr)
         indices = capture.test if self.split == "test" else capture.train
         if not indices:
@@ -61,18 +67,22 @@ class Eval:
                 f"{self.folder} has no {self.split} photos", advice="Score the others: --split train"
             )
         settings = RenderSettings(
-            scene.antialias, subpixel=self.subpixel, background=capture.background or (0.0, 0.0, 0.0)
+            scene.antialias,
+            strips=self.strips,
+            subpixel=self.subpixel,
+            background=capture.background or (0.0, 0.0, 0.0),
         )
         normalised = to_capture_world(scene, capture).to(device)
-        self._show(evaluate(normalised, capture, indices, settings, self.save))
+        self._show(evaluate(normalised, capture, indices, settings, self.save), settings)
         return 0
 
-    def _show(self, scores: list[ViewScore]) -> None:
+    def _show(self, scores: list[ViewScore], settings: RenderSettings) -> None:
         psnr, ssim = fmean(score.psnr for score in scores), fmean(score.ssim for score in scores)
         if self.json:
             views = {score.name: asdict(score) for score in scores}
             mean: dict[str, Any] = {"split": self.split, "psnr": psnr, "ssim": ssim, "lpips": None}
-            print(json.dumps({**mean, "views": views}, indent=2))
+            how = {name: getattr(settings, name) for name in ("antialias", "strips", "subpixel")}
+            print(json.dumps({**mean, **how, "views": views}, indent=2))
             return
         table = Table("Photo", box=None, header_style="bold")
         table.add_column("PSNR (dB)", justify="right")

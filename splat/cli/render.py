@@ -41,6 +41,9 @@ class Render:
     """Width and height in pixels. Default: that of the photos, or 960 540 for a lone splat file."""
     subpixel: Literal[1, 2] = 1
     """2 composites every pixel as 2 x 2 smaller ones: finer where splats cover each other; slower."""
+    strips: Literal[1, 2] = 1
+    """For scenes trained with --antialias exact: 2 integrates small splats over two strips of a pixel, not
+    one. A splat's largest error in a pixel falls from 1.2 to 0.25 %, rarely enough to be seen; slower."""
     depth: bool = False
     """Also write depth: 16-bit PNGs (unit in cameras.json) beside pictures, a second video beside a video."""
     background: Literal["auto", "black", "white"] = "auto"
@@ -58,11 +61,13 @@ class Render:
         from splat.cli.on_device import device_for
         from splat.cli.render_output import open_output
         from splat.cli.scene_source import find_views, read_scene
+        from splat.cli.strips import check_strips
 
         self._check()
         device = device_for(self.device)
         out = self.out or self._default_out()
         gaussians, known = read_scene(self.scene), find_views(self.scene)
+        check_strips(self.strips, gaussians)
         cameras = self._cameras(gaussians, known)
         settings = self._settings(gaussians, known)
         with open_output(out, cameras, gaussians, self.depth, self.overwrite) as output:
@@ -119,6 +124,7 @@ class Render:
         near = RenderSettings.near / known.scale if known is not None else near_limit(gaussians)
         return RenderSettings(
             gaussians.antialias,
+            strips=self.strips,
             subpixel=self.subpixel,
             background=background,
             near=near,

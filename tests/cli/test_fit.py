@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from splat.cli.fit import Fit
 from splat.cli.main import main
 from splat.fit.run import RunFolder
 from splat.gaussians import Gaussians
-from splat.io import read
+from splat.io import read, write_ply
 from splat.io.image import write_image
 from splat.rasterize import RenderSettings, rasterize
 
@@ -100,6 +101,22 @@ def test_kernel_and_filter_reach_the_files(
     finer = json.loads(capsys.readouterr().out)
     assert finer["psnr"] == pytest.approx(metrics["psnr"], abs=3) and finer["psnr"] != scores["psnr"]
     assert main(["fit", str(photos), "--out", str(out), *QUICK, *options, "--resume"]) == 0
+
+
+def test_strips_are_scored_and_said(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "result"
+    assert main(["fit", str(photos), "--out", str(out), *QUICK, "--antialias", "exact"]) == 0
+    scene = read(out / "splat.ply")
+    write_ply(out / "splat.ply", replace(scene, log_scales=scene.log_scales - 1.5))
+    capsys.readouterr()
+    scores = {}
+    for strips in (1, 2):
+        assert main(["eval", str(out), "--json", "--strips", str(strips)]) == 0
+        scores[strips] = json.loads(capsys.readouterr().out)
+        said = [scores[strips][name] for name in ("antialias", "strips", "subpixel")]
+        assert said == ["exact", strips, 1]
+    assert scores[2]["psnr"] == pytest.approx(scores[1]["psnr"], abs=0.5)
+    assert scores[2]["psnr"] != scores[1]["psnr"]
 
 
 def test_scene_is_in_the_world_of_the_photos_cameras(photos: Path, tmp_path: Path) -> None:

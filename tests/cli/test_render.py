@@ -12,8 +12,11 @@ import pytest
 import torch
 
 from splat.cli.main import main
+from splat.cli.render_output import to_uint8
+from splat.cli.scene_source import find_views
 from splat.io import read, write_ply
 from splat.io.image import read_image
+from splat.rasterize import RenderSettings, rasterize
 
 TINY = ["--backend", "reference"]
 
@@ -46,6 +49,35 @@ def test_sub_pixels_are_those_of_a_picture_twice_as_large(run_folder: Path, tmp_
     mean = large.reshape(36, 2, 48, 2, 3).mean((1, 3))
     assert np.abs(two - mean).max() <= 1, "rounding"
     assert np.abs(two - one).max() > 5
+
+
+def test_strips_reach_the_picture(run_folder: Path, tmp_path: Path) -> None:
+    ball = read(run_folder / "splat.ply")
+    needles = torch.tensor([-2.5, -5.0, -5.0]).expand(60, 3)
+    turns = torch.randn(60, 4, generator=torch.Generator().manual_seed(1))
+    write_ply(run_folder / "splat.ply", replace(ball, log_scales=needles, quats=turns, antialias="exact"))
+    fine, known = read(run_folder / "splat.ply"), find_views(run_folder)
+    assert known is not None
+    pictures = []
+    for strips in (1, 2):
+        out = tmp_path / str(strips)
+        common = [str(run_folder), "--path", str(run_folder / "cameras.json"), *TINY]
+        assert main(["render", *common, "--strips", str(strips), "--out", str(out)]) == 0
+        settings = RenderSettings("exact", strips=strips, background=(1.0, 1.0, 1.0))
+        wanted = to_uint8(rasterize(fine, known.views[2].camera, settings, "reference").color)
+        pictures.append(read_image(out / "0002.png").astype(int))
+        assert np.array_equal(pictures[-1], wanted)
+    assert (pictures[0] != pictures[1]).any()
+
+
+@pytest.mark.parametrize("command", [["render"], ["eval"]])
+def test_strips_are_refused_where_nothing_is_cut(
+    run_folder: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The scene was trained with mip."""
+    assert main([*command, str(run_folder), "--strips", "2"]) == 1
+    assert "the scene's pixel filter, mip, cuts no pixel in strips" in capsys.readouterr().err
+    assert not (run_folder / "orbit.mp4").exists()
 
 
 def test_units_do_not_matter(run_folder: Path, tmp_path: Path) -> None:
