@@ -6,8 +6,8 @@ import time
 from statistics import median
 
 from splat.fit.optimisation import Optimisation
-from splat.fit.presets import GPU_MS_PER_TEN_THOUSAND, MS_PER_TEN_THOUSAND
 from splat.fit.rate import work
+from splat.fit.step_cost import gpu_growth_seconds, growth_seconds
 
 SAMPLES = 5
 SAFETY = 0.9
@@ -18,17 +18,13 @@ REACHED = 0.9
 FEWEST, MOST = 50, 30_000
 
 
-def growth_seconds(optimisation: Optimisation) -> float:
+def later_seconds(optimisation: Optimisation) -> float:
     """What a step at the budget takes longer than one at the start for the Gaussians alone."""
     plan = optimisation.plan
     added = max(0, plan.budget - len(optimisation.scene))
-    return MS_PER_TEN_THOUSAND / 1000 * added / 1e4 / (plan.threads / 2) ** 0.85
-
-
-def gpu_growth_seconds(optimisation: Optimisation) -> float:
-    """The same on a GPU."""
-    added = max(0, optimisation.plan.budget - len(optimisation.scene))
-    return GPU_MS_PER_TEN_THOUSAND / 1000 * added / 1e4
+    if plan.device != "cpu":
+        return gpu_growth_seconds(added)
+    return growth_seconds(added, plan.threads, plan.kernel, plan.antialias)
 
 
 def iterations_within(seconds: float, optimisation: Optimisation) -> int:
@@ -51,7 +47,6 @@ def iterations_within(seconds: float, optimisation: Optimisation) -> int:
         share += (
             work(optimisation.schedule.downscale(int(step / steps * optimisation.plan.iterations))) / steps
         )
-    growth = growth_seconds if optimisation.plan.device == "cpu" else gpu_growth_seconds
-    mean = median(samples) * GROWTH * share + REACHED * growth(optimisation)
+    mean = median(samples) * GROWTH * share + REACHED * later_seconds(optimisation)
     possible = SAFETY * seconds / mean
     return int(min(MOST, max(FEWEST, possible)))

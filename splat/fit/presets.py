@@ -10,14 +10,8 @@ from splat.fit.machine import GIB, Machine
 from splat.fit.memory import GPU, MemoryPlan, bytes_per_gaussian, gpu_bytes_per_gaussian, plan_memory
 from splat.fit.options import FitOptions, Preset, StrategyName
 from splat.fit.schedules import Rates, coarse_to_fine
+from splat.fit.step_cost import step_seconds
 from splat.gaussians import Antialias, Kernel
-
-MS_PER_MEGAPIXEL = 115.0
-"""Milliseconds of one step for each million pixels, two cores, native core."""
-MS_PER_TEN_THOUSAND = 2.0
-"""Milliseconds of one step for each ten thousand Gaussians, two cores, native core."""
-GPU_MS_PER_TEN_THOUSAND = 0.015
-"""The same on a GPU: an estimate from published rates of RTX 4090 class GPUs, not measured."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +148,7 @@ def plan_fit(
     budget = options.budget or default_budget(goal, pixels, capture.points.shape[0])
     memory = _room(options, kernel, machine, budget, pixels, _photo_bytes(capture), resident_gib)
     downscales = coarse_to_fine(max(max(v.camera.width, v.camera.height) for v in capture.views))
-    seconds = step_seconds(memory.budget, pixels, threads, downscales)
+    seconds = step_seconds(memory.budget, pixels, threads, downscales, kernel, antialias)
     affordable = goal.most if machine.has_gpu else round(goal.seconds / seconds, -2)
     iterations = options.iterations or int(min(goal.most, max(goal.least, affordable)))
     on_host = int(min(_photo_bytes(capture), 0.5 * machine.memory_gib * GIB))
@@ -232,14 +226,6 @@ def default_budget(goal: Goal, pixels: int, points: int) -> int:
     """Gaussians in proportion to the pixels of a photo, and room for the sparse points to grow."""
     wanted = max(goal.gaussians_per_megapixel * pixels / 1e6, 3.0 * points)
     return int(max(5000, min(goal.most_gaussians, wanted)))
-
-
-def step_seconds(budget: int, pixels: int, threads: int, downscales: tuple[tuple[float, int], ...]) -> float:
-    """Expected mean seconds of a step over a whole run, by a cost linear in pixels and Gaussians."""
-    ends = [start for start, _ in downscales[1:]] + [1.0]
-    area = sum((end - start) / factor**2 for (start, factor), end in zip(downscales, ends, strict=True))
-    milliseconds = MS_PER_MEGAPIXEL * area * pixels / 1e6 + MS_PER_TEN_THOUSAND * 0.85 * budget / 1e4
-    return milliseconds / 1000 / (threads / 2) ** 0.85
 
 
 def evaluation_interval(iterations: int) -> int:

@@ -7,16 +7,24 @@ from typing import Any
 
 import pytest
 
-from splat.fit.pace import growth_seconds
+from splat.fit.pace import later_seconds
 
 
-def _at(first: int, budget: int, threads: int = 2) -> Any:
-    return SimpleNamespace(plan=SimpleNamespace(budget=budget, threads=threads), scene=range(first))
+def _at(first: int, budget: int, threads: int = 2, **more: str) -> Any:
+    plan = {"budget": budget, "threads": threads, "device": "cpu", "kernel": "gaussian", "antialias": "mip"}
+    return SimpleNamespace(plan=SimpleNamespace(**{**plan, **more}), scene=range(first))
 
 
 def test_steps_get_slower_with_the_gaussians_still_to_come() -> None:
-    assert growth_seconds(_at(30_000, 30_000)) == 0
-    assert growth_seconds(_at(40_000, 30_000)) == 0
-    few, many = growth_seconds(_at(10_000, 20_000)), growth_seconds(_at(10_000, 110_000))
+    assert later_seconds(_at(30_000, 30_000)) == 0
+    assert later_seconds(_at(40_000, 30_000)) == 0
+    few, many = later_seconds(_at(10_000, 20_000)), later_seconds(_at(10_000, 110_000))
     assert 0 < few and many == pytest.approx(10 * few)
-    assert growth_seconds(_at(10_000, 20_000, threads=8)) < 0.5 * few
+    assert later_seconds(_at(10_000, 20_000, threads=8)) < 0.5 * few
+
+
+def test_more_so_where_each_costs_more() -> None:
+    plain = later_seconds(_at(10_000, 20_000))
+    assert later_seconds(_at(10_000, 20_000, kernel="gef", antialias="exact")) == pytest.approx(1.66 * plain)
+    gpu = later_seconds(_at(10_000, 20_000, device="cuda:0"))
+    assert later_seconds(_at(10_000, 20_000, device="cuda:0", kernel="gef", antialias="exact")) == gpu

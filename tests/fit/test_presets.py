@@ -8,11 +8,13 @@ from splat.errors import SplatError
 from splat.fit.machine import GIB, Machine
 from splat.fit.memory import bytes_per_gaussian, plan_memory
 from splat.fit.options import FitOptions
-from splat.fit.presets import Plan, long_side, plan_fit
+from splat.fit.presets import GOALS, GPU_GOALS, Plan, long_side, plan_fit
 from splat.fit.viewpoints import ViewOrder
+from splat.gaussians import Antialias, Kernel
 from tests.fit.synthetic import synthetic_capture
 
 CAPTURE = synthetic_capture(views=4)
+LARGER = synthetic_capture(views=4, size=400)
 
 
 def plan(machine: Machine | None = None, **options: Any) -> Plan:
@@ -31,6 +33,39 @@ def test_presets_rise() -> None:
 def test_more_cores_allow_no_fewer_iterations() -> None:
     counts = [plan(Machine(cores, 8.0)).iterations for cores in (1, 2, 8, 64)]
     assert counts == sorted(counts)
+
+
+MEASURED: dict[tuple[Kernel, Antialias], float] = {
+    ("gaussian", "none"): 1.0,
+    ("gaussian", "mip"): 1.0,
+    ("gaussian", "moment"): 1.31,
+    ("gaussian", "exact"): 1.5,
+    ("gaussian", "analytic"): 2.43,
+    ("gef", "none"): 1.32,
+    ("gef", "mip"): 1.32,
+    ("gef", "moment"): 1.33,
+    ("gef", "exact"): 1.66,
+}
+"""Step over step of gaussian + mip, from benchmarks/results/2026-11-cpu.md."""
+
+
+@pytest.mark.parametrize(("kernel", "antialias"), MEASURED)
+def test_a_plan_keeps_to_its_time_with_every_kernel_and_filter(kernel: Kernel, antialias: Antialias) -> None:
+    """Photos of 0.16 million pixels, smaller at first, and 300,000 Gaussians, 85 % of them on average."""
+    options = FitOptions(preset="default", budget=300_000, kernel=kernel, antialias=antialias)
+    made = plan_fit(options, LARGER, Machine(2, 64.0), resident_gib=0.5)[0]
+    goal = GOALS["default"]
+    assert goal.least < made.iterations < goal.most, "neither bound decides"
+    area = 0.08 / 16 + 0.22 / 4 + 0.7
+    seconds = (0.115 * 0.16 * area + 0.002 * 30 * 0.85) * MEASURED[kernel, antialias]
+    assert goal.seconds - 60 * seconds < made.iterations * seconds < goal.seconds + 60 * seconds
+
+
+def test_a_gpu_does_all_steps_whatever_the_kernel_and_filter() -> None:
+    """Nothing is measured there, so nothing is guessed."""
+    machine = Machine(2, 64.0, "cuda:0", gpu_memory_gib=8.0)
+    counts = {plan(machine, kernel=kernel, antialias=antialias).iterations for kernel, antialias in MEASURED}
+    assert counts == {GPU_GOALS["default"].most}
 
 
 def test_every_value_can_be_overridden() -> None:
