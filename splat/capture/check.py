@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from splat.capture.decode import Header, is_whole, read_header
 from splat.capture.lens import Lens
-from splat.capture.masks import INVERT, KEEPS_NOTHING, describe_masks, find_masks, share_kept
+from splat.capture.masks import (
+    INVERT,
+    KEEPS_NOTHING,
+    check_inverted,
+    describe_masks,
+    find_masks,
+    share_kept,
+)
 from splat.capture.options import CaptureOptions
 from splat.capture.posed import PosedPhoto, PosedPhotos
 from splat.capture.skips import Skips
@@ -109,6 +116,9 @@ def _with_masks(
 ) -> tuple[list[UsablePhoto], list[str]]:
     names = [photo.posed.name for photo in photos]
     found = find_masks(posed.root, names, options.masks, options.invert_masks) if names else {}
+    if photos:
+        known = bool(found) or any(photo.posed.mask for photo in photos)
+        check_inverted(options.invert_masks, known, posed.root)
     kept: dict[str, float] = {}
     masked = []
     for photo in photos:

@@ -79,6 +79,19 @@ def find_masks(
     return found
 
 
+def check_inverted(inverted: bool, found: bool, photo_root: Path) -> None:
+    """Refuse to invert masks where there are none.
+
+    Raises:
+        SplatError: ``inverted``, and no photo of ``photo_root`` has a mask.
+    """
+    if inverted and not found:
+        raise SplatError(
+            f"--invert-masks was given, but no photo of {photo_root} has a mask",
+            expected="masks in a folder named masks, or one given with --masks",
+        )
+
+
 def share_kept(mask: MaskFile, upright: bool, name: str, skips: Skips) -> float:
     """Fraction of the photo that its mask keeps; 0, with the photo counted as skipped, if unusable."""
     try:

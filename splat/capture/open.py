@@ -53,6 +53,8 @@ def open_capture(
         raise SplatError(f"{source} does not exist", expected="a folder of photos, a video or a capture")
     kind = detect_kind(source) if options.kind == "auto" else options.kind
     _check_file_or_folder(source, kind)
+    if kind != "video" and options.video_frames != CaptureOptions.video_frames:
+        raise SplatError(f"--video-frames was given, but {source} is no video", expected="a video file")
     posed = _read(source, kind, options, cache, progress, keep_cache)
     find_points = Triangulator(cache, progress, keep_cache) if options.points == "find" else None
     return build_capture(posed, options, find_points)
@@ -79,7 +81,7 @@ def detect_kind(source: Path) -> Kind:
         raise SplatError(f"{source} has no photos, but a video", advice=f"Give the video itself: {videos[0]}")
     raise SplatError(
         f"{source} has no photos in it",
-        expected="JPEG, PNG, TIFF, WebP or HEIC files, a COLMAP model or a transforms.json",
+        expected="JPEG, PNG, TIFF, BMP, WebP or HEIC files, a COLMAP model or a transforms.json",
     )
 
 

@@ -18,7 +18,8 @@ class CaptureOptions:
     (NeRF-synthetic) folder. "auto" looks for itself."""
 
     max_size: int | None = None
-    """Shrink photos so that their longer side has at most this many pixels. They are never enlarged."""
+    """Shrink photos so that their longer side has at most this many pixels. They are never enlarged.
+    Default: what the preset works at."""
 
     test_every: int = 8
     """Hold out every n-th photo (in order of name) to measure quality on; 0 trains on all of them.
@@ -32,7 +33,7 @@ class CaptureOptions:
     """Masks are black, not white, where the photo counts."""
 
     video_frames: int = 150
-    """How many frames to take out of a video, at most."""
+    """Videos only: how many frames to take, at most."""
 
     points: Literal["find", "given"] = "find"
     """Where a capture has cameras but no points: "find" points in its photos to start from, or take it as

@@ -65,7 +65,7 @@ def readable_photos(folder: Path, names: list[str], notes: list[str]) -> list[Ph
     if broken and not photos:
         raise SplatError(
             f"None of the {len(names)} photos in {folder} can be read; the first: {first}",
-            expected="JPEG, PNG, TIFF, WebP or HEIC files",
+            expected="JPEG, PNG, TIFF, BMP, WebP or HEIC files",
         )
     if broken:
         notes.append(f"{counted(len(broken), 'photo')} skipped as unreadable or cut short: {listed(broken)}.")

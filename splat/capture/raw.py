@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from splat.capture.colmap import read_model
-from splat.capture.masks import INVERT, KEEPS_NOTHING, MaskFile, find_masks, share_kept
+from splat.capture.masks import INVERT, KEEPS_NOTHING, MaskFile, check_inverted, find_masks, share_kept
 from splat.capture.options import CaptureOptions
 from splat.capture.photos import Photo, counted, list_photos, readable_photos
 from splat.capture.posed import PosedPhotos
@@ -43,6 +43,7 @@ def read_raw_photos(
     notes: list[str] = []
     photos = readable_photos(folder, _names(folder), notes)
     masks = find_masks(folder, [photo.name for photo in photos], options.masks, options.invert_masks)
+    check_inverted(options.invert_masks, bool(masks), folder)
     photos = _seen_through_masks(photos, masks, notes)
     if len(photos) < FEWEST:
         left = " ".join(notes)
@@ -84,7 +85,7 @@ def _seen_through_masks(photos: list[Photo], masks: dict[str, MaskFile], notes: 
 def _names(folder: Path) -> list[str]:
     names = list_photos(folder)
     if not names:
-        raise SplatError(f"{folder} has no photos in it", expected="JPEG, PNG, TIFF, WebP or HEIC files")
+        raise SplatError(f"{folder} has no photos in it", expected="JPEG, PNG, TIFF, BMP, WebP or HEIC files")
     return names
 
 

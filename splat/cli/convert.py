@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Convert:
-    """Write a splat file in another format, with fewer colour coefficients, or as plain Gaussians.
+    """Rewrite a splat file: with fewer colour coefficients, without broken splats, or as plain Gaussians.
 
-    Formats are named by suffix. So far: .ply (3D Gaussian Splatting layout, read by every viewer).
+    The one format so far is .ply, in the layout of the original 3D Gaussian Splatting program.
     """
 
     input: Annotated[Path, Positional, arg(metavar="IN")]
     """Splat file, or a run folder."""
     output: Annotated[Path, Positional, arg(metavar="OUT")]
-    """File to write; its suffix names the format."""
+    """File to write, name.ply."""
     sh_degree: int | None = None
     """Keep view-dependent colour only up to this degree, 0 to 3. Default: all that there is."""
     fold: bool = False

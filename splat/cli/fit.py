@@ -38,7 +38,8 @@ class Fit:
     source: Annotated[Path, Positional, arg(metavar="SOURCE")]
     """A folder of photos, a video, a COLMAP model, a transforms.json, or the folder of one of these."""
     out: Path | None = None
-    """Folder for the result. Default: runs/ and the name of the source."""
+    """Folder for the result. Default: runs/ and the name of the source, or of the folder that it is in where
+    it is only called images, photos or the like."""
     overwrite: bool = False
     """Replace the run that is in the folder already."""
     view: bool = False

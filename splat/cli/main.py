@@ -19,17 +19,17 @@ COMMANDS = {
     "render": "Render pictures or a video along a camera path",
     "eval": "Score a run on photos that it did not train on",
     "info": "Say what is in a splat file or run",
-    "convert": "Rewrite a splat file: another format, fewer coefficients",
+    "convert": "Rewrite a splat file: fewer coefficients, or plain Gaussians",
     "doctor": "Check this installation and say what to do",
 }
 """What the program can do, in the order of its help; each is ``splat.cli.<name>.<Name>``."""
 
 _EXAMPLES = """\
 Examples:
-  splat fit photos/                       a folder of photos in, runs/photos out
-  splat fit photos/ --preset preview      a first look in a few minutes
-  splat view runs/photos                  look at it in the browser
-  splat render runs/photos --out tour.mp4
+  splat fit garden/                       a folder of photos in, runs/garden out
+  splat fit garden/ --preset preview      a first look in a few minutes
+  splat view runs/garden                  look at it in the browser
+  splat render runs/garden --out tour.mp4
 
 More:  splat COMMAND --help     --version     --debug (show tracebacks; or set SPLAT_DEBUG=1)"""
 

@@ -31,12 +31,13 @@ class Render:
     scene: Annotated[Path, Positional, arg(metavar="SCENE")]
     """Run folder, or a splat file."""
     out: Path | None = None
-    """Video (name.mp4) or folder to write. Default: orbit.mp4 or training.mp4 beside the scene."""
+    """Video (name.mp4) or folder to write. Default: a video named after --path, in the run folder or beside
+    the splat file."""
     path: Literal["orbit", "training"] | Path = "orbit"
     """orbit goes round what the photos look at, training follows the photos' cameras; or a cameras.json,
     each of whose cameras makes a frame (with --frames, a smooth path through them)."""
     frames: int | None = None
-    """Pictures along the path. Default: 120."""
+    """Pictures along the path. Default: 120, or one for each camera of a cameras.json."""
     size: tuple[int, int] | None = None
     """Width and height in pixels. Default: that of the photos, or 960 540 for a lone splat file."""
     subpixel: Literal[1, 2] = 1

@@ -21,11 +21,13 @@ class FitOptions:
     """Options of training. None means: let the preset choose from the machine and the photos."""
 
     preset: Preset = "default"
-    """How much time to spend: preview (a few minutes), default, or quality (an hour or more)."""
+    """How much time to spend: preview (a few minutes), default, or quality (an hour or more
+    on a processor)."""
     iterations: int | None = None
-    """Training steps, one photo each. All schedules stretch to this number."""
+    """Training steps, one photo each; all schedules stretch to this number. Default: from the preset, the
+    photos and the machine."""
     budget: int | None = None
-    """Most Gaussians the scene may ever have."""
+    """Most Gaussians the scene may ever have. Default: from the preset and the photos."""
     device: str = "auto"
     """Where to train: auto (an NVIDIA GPU if one can be used, else the processor), cpu, cuda, or cuda:1 for
     the second GPU. A resumed run stays where it was begun."""
@@ -48,7 +50,8 @@ class FitOptions:
     filter3d: bool = False
     """Keep splats no finer than the photos can show (the 3D filter of Mip-Splatting)."""
     shape_rate: float | None = None
-    """Learning rate of the edge sharpness, with --kernel gef; falls towards the end as the others do."""
+    """Learning rate of the edge sharpness, with --kernel gef; falls towards the end as the others do.
+    Default: 0.002."""
     frequency_weight: float = 0.0
     """Weight, 0 to 0.8, of the loss of GES that trains coarse structure first and fine detail later."""
     sh_every: int = 1
@@ -58,9 +61,11 @@ class FitOptions:
     seed: int = 0
     """Seed of everything random. Same seed, machine and threads: same result, bit for bit."""
     eval_every: int | None = None
-    """Iterations between scores on the held-out photos during training; 0 scores only at the end."""
+    """Iterations between scores on the held-out photos during training; 0 scores only at the end.
+    Default: a tenth of all, at least 50."""
     checkpoint_every: int | None = None
-    """Iterations between checkpoints; 0 writes one only at the end or when stopped."""
+    """Iterations between checkpoints; 0 writes one only at the end or when stopped. Default: an eighth of
+    all, at least 50."""
     threads: int | None = None
     """Processor threads. Default: all cores that this process may use."""
     resume: bool = False

@@ -140,6 +140,17 @@ def test_suspicious_masks_are_warned_of(tmp_path: Path) -> None:
     assert "1 mask keep over 99.5 % of the photo: images/002.png" in notes
 
 
+@pytest.mark.parametrize("posed", [True, False])
+def test_nothing_to_invert_is_an_error(tmp_path: Path, posed: bool) -> None:
+    if posed:
+        write_transforms(tmp_path)
+    else:
+        for i in range(4):
+            save(tmp_path / f"{i}.png", LEFT)
+    with pytest.raises(SplatError, match="--invert-masks was given, but no photo of .* has a mask"):
+        read(tmp_path, CaptureOptions(invert_masks=True))
+
+
 def test_masks_that_keep_nothing_are_said_before_cameras_are_looked_for(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
     for i in range(4):

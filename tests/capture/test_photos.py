@@ -214,3 +214,9 @@ def test_a_folder_where_a_video_is_needed(tmp_path: Path) -> None:
 def test_pixels_may_be_written_to(tmp_path: Path) -> None:
     save(tmp_path / "1.png", gradient())
     assert decode(tmp_path / "1.png")[0].flags.writeable
+
+
+def test_frames_of_what_is_no_video_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", gradient())
+    with pytest.raises(SplatError, match=r"--video-frames was given, but .* is no video"):
+        open_capture(tmp_path, CaptureOptions(video_frames=50))

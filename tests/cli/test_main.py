@@ -15,8 +15,11 @@ import pytest
 
 import splat
 from splat.cli import parse
-from splat.cli.main import COMMANDS, main
+from splat.cli.fit import Fit
+from splat.cli.main import COMMANDS, help_text, main
 from splat.errors import SplatError
+from splat.fit.presets import checkpoint_interval, evaluation_interval
+from splat.fit.schedules import Rates
 
 
 class Failing:
@@ -84,6 +87,25 @@ def test_every_option_is_explained(name: str, capsys: pytest.CaptureFixture[str]
     for option in options(command):
         explained = re.search(rf"^ +{option}( \S+)*\s+[A-Za-z0-9]", plain, re.MULTILINE)
         assert explained, f"{option} is not in the help, or has no text"
+
+
+def test_the_help_s_example_names_the_folder_that_a_fit_takes() -> None:
+    words = re.search(r"splat fit (\S+) +a folder of photos in, (\S+) out", help_text())
+    assert words is not None
+    assert Fit(Path(words[1])).folder() == Path(words[2])
+
+
+def test_defaults_that_the_help_of_fit_tells(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    assert main(["fit", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert f"falls towards the end as the others do. Default: {Rates.shape:g}." in said
+    assert "only at the end. Default: a tenth of all, at least 50." in said
+    assert (evaluation_interval(3000), evaluation_interval(60)) == (300, 50)
+    assert "or when stopped. Default: an eighth of all, at least 50." in said
+    assert (checkpoint_interval(3200), checkpoint_interval(60)) == (400, 50)
 
 
 def test_help_runs_on_over_line_breaks(
