@@ -43,7 +43,9 @@ def advise(record: SfmRecord, photos: int, source: str) -> list[str]:
             f"little with the others. {_HOW_TO_SHOOT}."
         )
     elif missing:
-        notes.append(f"{counted(missing, what)} could not be placed, and not used.")
+        notes.append(
+            f"{counted(missing, what)} could not be placed and {'is' if missing == 1 else 'are'} not used."
+        )
     if record.reprojection_error > _POOR_ERROR:
         notes.append(
             f"The reprojection error of {record.reprojection_error:.1f} pixels is high: things may have "

@@ -17,10 +17,11 @@ from pathlib import Path
 
 from splat.capture.masks import MaskFile
 from splat.capture.photos import Photo
+from splat.capture.sfm_effort import Matching
 from splat.io.atomic import write_error
 
-VERSION = 1
-"""Part of every fingerprint; raise it when the solver changes what it finds."""
+VERSIONS = {"exhaustive": 1, "sequential": 2}
+"""By matching, part of every fingerprint; raise it when the solver changes what it finds."""
 
 RECORD = "splat.json"
 """The record's file in a model's folder."""
@@ -55,9 +56,9 @@ def model_folder(cache: Path) -> Path:
     return cache / "model"
 
 
-def fingerprint(photos: list[Photo], masks: dict[str, MaskFile], matching: str) -> str:
+def fingerprint(photos: list[Photo], masks: dict[str, MaskFile], matching: Matching) -> str:
     """Hash of the photos' names, sizes and samples of their bytes, the masks and the settings."""
-    digest = hashlib.sha256(f"splat sfm {VERSION} {matching}".encode())
+    digest = hashlib.sha256(f"splat sfm {VERSIONS[matching]} {matching}".encode())
     for photo in photos:
         digest.update(f"\n{photo.name} {sample(photo.path)}".encode("utf-8", "surrogateescape"))
         mask = masks.get(photo.name)

@@ -8,12 +8,14 @@ from typing import Any
 
 import pycolmap
 
+from splat.capture.sfm_progress import telling
 from splat.capture.worker_side import Channel
 
 SEED = 0
 EXHAUSTIVE_UP_TO = 200
 """Photos; beyond, each is matched with some of the others only."""
-
+OVERLAP = 10
+"""Photos that follow in order, for ``match_neighbours``; it also takes those 2, 4, 8, ... further on."""
 
 Step = Callable[[Path, Path, dict[str, Any]], None]
 """Part of a search: of a database, the folder of the work, and the job."""
@@ -24,9 +26,13 @@ def search(work: Path, job: dict[str, Any], channel: Channel, extract: Step, mat
     pycolmap.set_random_seed(SEED)
     database = work / "database.db"
     channel.say("  finding features")
-    extract(database, work, job)
+    pycolmap.Database.open(database).close()
+    photos = len(job["photos"])
+    with telling(database, "descriptors", channel.say, f"  found features in {{}} of {photos:,} photos"):
+        extract(database, work, job)
     channel.say(f"  matching features ({job['max_features']} a photo at most)")
-    match(database, work, job)
+    with telling(database, "matches", channel.say, "  matched {} pairs of photos"):
+        match(database, work, job)
     return database
 
 
@@ -36,8 +42,10 @@ def match_all(database: Path) -> None:
 
 
 def match_neighbours(database: Path) -> None:
-    """Every photo with the next ones in order of name."""
-    pycolmap.match_sequential(database, **_how())
+    """Every photo with the next ones in order of name, and fewer and fewer of those after them."""
+    pairing = pycolmap.SequentialPairingOptions()
+    pairing.overlap, pairing.quadratic_overlap = OVERLAP, True
+    pycolmap.match_sequential(database, pairing_options=pairing, **_how())
 
 
 def match_pairs(database: Path, pairs: Path) -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 from splat.capture.sfm_features import extract_features
 from splat.capture.sfm_matching import (
     EXHAUSTIVE_UP_TO,
+    OVERLAP,
     SEED,
     match_all,
     match_neighbours,
@@ -27,7 +28,8 @@ from splat.capture.sfm_model import finish, reprojection_error
 from splat.capture.sfm_pairs import write_similar_pairs
 from splat.capture.worker_side import Channel, read_job
 
-_SIMILAR = {"exhaustive": 40, "sequential": 5}
+_SIMILAR = 40
+_SIMILAR_FRAMES = 5
 _ENOUGH = 0.8
 
 
@@ -35,7 +37,7 @@ def main(work: Path) -> None:
     """Solve the job in ``work``."""
     channel = Channel()
     job = read_job(work)
-    database = search(work, job, channel, _extract, _match)
+    database = search(work, job, channel, _extract, match)
     best, notes = _map(database, work, job, channel.say)
     result: dict[str, Any] = {"registered": 0, "points": 0, "reprojection_error": 0.0, "notes": notes}
     if best is not None:
@@ -53,7 +55,6 @@ def main(work: Path) -> None:
 
 def _extract(database: Path, work: Path, job: dict[str, Any]) -> None:
     """One camera for each group; ids are given out here, in order, so that every run gets the same."""
-    pycolmap.Database.open(database).close()
     for group in job["groups"]:
         reader = pycolmap.ImageReaderOptions()
         reader.camera_model = "SIMPLE_RADIAL"
@@ -67,13 +68,18 @@ def _extract(database: Path, work: Path, job: dict[str, Any]) -> None:
     extract_features(database, work / "photos", masks, job["max_features"], job["first_octave"])
 
 
-def _match(database: Path, work: Path, job: dict[str, Any]) -> None:
-    if job["matching"] == "exhaustive" and len(job["photos"]) <= EXHAUSTIVE_UP_TO:
-        match_all(database)
-        return
+def match(database: Path, work: Path, job: dict[str, Any]) -> None:
+    """All with all; of many photos, those that look alike; of a video, neighbours and where it comes back."""
+    pairs = work / "pairs.txt"
     if job["matching"] == "sequential":
         match_neighbours(database)
-    match_pairs(database, write_similar_pairs(database, work / "pairs.txt", _SIMILAR[job["matching"]]))
+        write_similar_pairs(database, pairs, _SIMILAR_FRAMES, matched=OVERLAP)
+    elif len(job["photos"]) > EXHAUSTIVE_UP_TO:
+        write_similar_pairs(database, pairs, _SIMILAR)
+    else:
+        match_all(database)
+        return
+    match_pairs(database, pairs)
 
 
 def _map(

@@ -38,7 +38,6 @@ def main(work: Path) -> None:
 
 def _extract(database: Path, work: Path, job: dict[str, Any]) -> None:
     """The lenses as given; ids are given out here, in order."""
-    pycolmap.Database.open(database).close()
     for camera in job["cameras"]:
         reader = pycolmap.ImageReaderOptions()
         reader.camera_model = camera["model"]

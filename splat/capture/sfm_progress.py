@@ -1,0 +1,55 @@
+"""How far features and matches are, while pycolmap works and says nothing itself."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Literal
+
+SECONDS = 10.0
+"""Between two lines."""
+
+
+@contextmanager
+def telling(
+    database: Path, table: Literal["descriptors", "matches"], say: Callable[[str], None], text: str
+) -> Iterator[None]:
+    """Say how many rows a database's table has, every few seconds in which it grew.
+
+    Args:
+        database: of COLMAP, whose write-ahead log lets others read while it is written.
+        table: a row for each photo that has its features, or for each pair that was matched.
+        say: receives the lines.
+        text: the line, with "{}" for the number.
+    """
+    done, before = threading.Event(), max(0, _rows(database, table))
+
+    def watch() -> None:
+        told = before
+        while not done.wait(SECONDS):
+            now = _rows(database, table)
+            if now > told:
+                told = now
+                say(text.format(f"{now - before:,}"))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _rows(database: Path, table: str) -> int:
+    """Rows of a table; -1 where it cannot be read just now."""
+    try:
+        with closing(
+            sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=1.0)
+        ) as store:
+            return int(store.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
+    except sqlite3.Error:
+        return -1
