@@ -9,13 +9,18 @@
 
 SPLAT_BEGIN
 
+// m / (scale sqrt(v) + eps)
+template <class F>
+SPLAT_HD F over_root(F m, F v, F scale, F eps) {
+    return m / fma_(sqrt_(v), scale, eps);
+}
+
 // `rate` is the learning rate times c.inverse_bias1; g the gradient.
 template <class F>
 SPLAT_HD void adam_step(const AdamConstants& c, F g, F rate, F& param, F& exp_avg, F& exp_avg_sq) {
     exp_avg = fma_(F(c.beta1), exp_avg, F(c.one_minus_beta1) * g);
     exp_avg_sq = fma_(F(c.beta2), exp_avg_sq, F(c.one_minus_beta2) * (g * g));
-    const F root = fma_(sqrt_(exp_avg_sq), F(c.inverse_root_bias2), F(c.eps));
-    param = param - rate * (exp_avg / root);
+    param = param - rate * over_root(exp_avg, exp_avg_sq, F(c.inverse_root_bias2), F(c.eps));
 }
 
 SPLAT_END

@@ -190,7 +190,7 @@ class PyFrame {
                   Maybe<Out<-1, -1, 3>> normals, Maybe<In<-1, -1, 3>> v_color, Maybe<In<-1, -1>> v_alpha,
                   Maybe<In<-1, -1>> v_depth_sum, Maybe<In<-1, -1>> v_median_depth, Maybe<In<-1, -1, 3>> v_normals,
                   Out<-1, 3> v_means, Out<-1, 4> v_quats, Out<-1, 3> v_log_scales, Out<-1> v_logit_opacities,
-                  Maybe<Out<-1, -1, 3>> v_sh, Maybe<Out<-1>> v_shape, Out<-1, 4> screen, Maybe<Out<3, 4>> pose,
+                  Maybe<Out<-1, -1, 3>> v_sh, Maybe<Out<-1>> v_shape, Maybe<Out<-1, 4>> screen, Maybe<Out<3, 4>> pose,
                   const PyShStep<Device>* sh_step, uintptr_t stream) {
         const size_t n = means.shape(0);
         nb::gil_scoped_release release;
@@ -206,7 +206,8 @@ class PyFrame {
                 "image of the wrong shape");
         require(v_means.shape(0) == n && v_quats.shape(0) == n && v_log_scales.shape(0) == n &&
                     v_logit_opacities.shape(0) == n && v_sh.has_value() == (sh_step == nullptr) &&
-                    (!v_sh || (v_sh->shape(0) == n && v_sh->shape(1) == sh.shape(1))) && screen.shape(0) == n &&
+                    (!v_sh || (v_sh->shape(0) == n && v_sh->shape(1) == sh.shape(1))) &&
+                    (!screen || screen->shape(0) == n) &&
                     v_shape.has_value() == shape.has_value() && (!v_shape || v_shape->shape(0) == n),
                 "gradient of the wrong shape");
         require(!sh_step || sh_step->belongs_to(sh), "sh_step is not of this sh");
@@ -218,7 +219,7 @@ class PyFrame {
         const FrameGradients g{data_or_null(v_color), data_or_null(v_alpha), data_or_null(v_depth_sum),
                                data_or_null(v_median_depth), data_or_null(v_normals), v_means.data(),
                                v_quats.data(), v_log_scales.data(), v_logit_opacities.data(), data_or_null(v_sh),
-                               data_or_null(v_shape), screen.data(), data_or_null(pose),
+                               data_or_null(v_shape), data_or_null(screen), data_or_null(pose),
                                sh_step ? &sh_step->step : nullptr};
         driver.backward(in, out, g, stream);
     }
@@ -239,7 +240,7 @@ class PyFrame {
                  "v_alpha"_a.noconvert().none(), "v_depth_sum"_a.noconvert().none(),
                  "v_median_depth"_a.noconvert().none(), "v_normals"_a.noconvert().none(), "v_means"_a.noconvert(),
                  "v_quats"_a.noconvert(), "v_log_scales"_a.noconvert(), "v_logit_opacities"_a.noconvert(),
-                 "v_sh"_a.noconvert().none(), "v_shape"_a.noconvert().none(), "screen"_a.noconvert(),
+                 "v_sh"_a.noconvert().none(), "v_shape"_a.noconvert().none(), "screen"_a.noconvert().none(),
                  "pose"_a.noconvert().none(), "sh_step"_a.none() = nb::none(), "stream"_a = 0);
     }
 

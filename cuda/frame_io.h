@@ -55,7 +55,7 @@ struct FrameGradients {
     const float *color, *alpha, *depth_sum, *median_depth, *normals;  // of the outputs; may be null
     float *means, *quats, *log_scales, *logit_opacities, *sh;
     float* shape;               // null for Gaussians
-    float* screen;              // [N, 4]
+    float* screen;              // [N, 4] or nullptr
     float* pose;                // [3, 4] or null
     const ShStep* sh_step = nullptr;  // then sh is null
 };

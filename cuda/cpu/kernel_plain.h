@@ -55,6 +55,7 @@ SPLAT_HD void alphas_from_exponents(const vf* x, vf* out) {
 // The sums that every kernel has: colour, and the screen gradient's absolute values.
 struct ColorSums {
     vf r, g, b, abs_x, abs_y;
+    bool absolute = true;  // whether anybody wants the absolute values
 
     SPLAT_HD void add_color(vf w, vf g0, vf g1, vf g2) {
         r = fma_(w, g0, r), g = fma_(w, g1, g), b = fma_(w, g2, b);
@@ -117,6 +118,7 @@ struct PlainKernel {
             const vf hu = weight * pu, hv = weight * pv;
             u += hu, v += hv;
             uu = fma_(hu, pu, uu), uv = fma_(hu, pv, uv), vv = fma_(hv, pv, vv);
+            if (!this->absolute) return;
             abs_x += abs_(hu);
             abs_y += abs_(fma_(vf(s.l21), hu, vf(s.l22) * hv));
         }

@@ -94,6 +94,15 @@ SPLAT_HD vf rcp_(vf a) {
     __m512 r = _mm512_rcp14_ps(a.v);
     return _mm512_mul_ps(r, _mm512_fnmadd_ps(a.v, r, _mm512_set1_ps(2.f)));
 }
+// m / (scale sqrt(v) + eps) to 3e-7 for v >= 0: estimates and a Newton step each, in a third of the time of
+// a root and a division
+SPLAT_HD vf over_root(vf m, vf v, vf scale, vf eps) {
+    const __mmask16 some = _mm512_cmp_ps_mask(v.v, _mm512_set1_ps(1.17549435e-38f), _CMP_GE_OQ);
+    const __m512 r = _mm512_maskz_rsqrt14_ps(some, v.v), s = _mm512_mul_ps(v.v, r);
+    const __m512 half = _mm512_mul_ps(r, _mm512_set1_ps(0.5f));
+    const vf root = _mm512_fmadd_ps(_mm512_fnmadd_ps(s, s, v.v), half, s);
+    return m * rcp_(fma_(root, scale, eps));
+}
 // x - floor(x), and p * 2^floor(x)
 SPLAT_HD vf fraction(vf x) { return _mm512_reduce_ps(x.v, _MM_FROUND_TO_NEG_INF); }
 SPLAT_HD vf scale_by_floor(vf p, vf x) { return _mm512_scalef_ps(p.v, x.v); }

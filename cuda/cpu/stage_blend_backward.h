@@ -187,6 +187,7 @@ inline void backward_tile(Frame& frame, const FrameInput& in, const FrameOutput&
         typename K::Table table;
         K::localise(frame, row, ids[i], middle_x, middle_y, splat, table);
         typename K::Sums sums{};
+        sums.absolute = g.screen != nullptr;
         sums.begin(frame, splat, row, ids[i], middle_x, middle_y);
         Mat3<vf> grad_m{};
         Vec3<vf> grad_p{};

@@ -12,21 +12,28 @@ SPLAT_BEGIN
 
 constexpr int kPoseSums = 15;  // rotation 9, translation 3, camera centre 3
 
-// Adds the touched slots of W rows, in order: out[sum][lane].
-template <int Sums>
-inline void add_slots(const Frame& frame, const float* sums, const Row* const* rows, int lanes, float (*out)[W]) {
+// Adds the touched slots of W rows, in order: out[k] has sum k of each row. A slot that was not touched is
+// read all the same, and what it holds left out: no branch to guess wrong.
+template <int N>
+inline void add_slots(const Frame& frame, const float* sums, const Row* const* rows, int lanes, vf* out) {
+    constexpr int kPieces = (N + W - 1) / W;
+    vf totals[kPieces][W];
     for (int l = 0; l < lanes; ++l) {
-        float total[Sums] = {};
+        vf total[kPieces];
         const int64_t first = rows[l]->slot, count = int64_t(rows[l]->tiles_x) * rows[l]->tiles_y;
         for (int64_t s = first; s < first + count; ++s) {
-            if (!frame.touched[s]) continue;
-            const float* from = sums + s * Sums;
-            for (int k = 0; k < Sums; ++k) total[k] += from[k];
+            const vm touched = mask_from_bits(frame.touched[s] ? ~0u : 0u);
+            for (int k = 0; k < kPieces; ++k) {
+                const float* from = sums + s * N + k * W;
+                total[k] += keep(touched, N - k * W < W ? vf::load_n(from, N - k * W) : vf::load(from));
+            }
         }
-        for (int k = 0; k < Sums; ++k) out[k][l] = total[k];
+        for (int k = 0; k < kPieces; ++k) totals[k][l] = total[k];
     }
-    for (int l = lanes; l < W; ++l)
-        for (int k = 0; k < Sums; ++k) out[k][l] = 0.f;
+    for (int k = 0; k < kPieces; ++k) {
+        transpose(totals[k]);
+        for (int j = 0; j < W && k * W + j < N; ++j) out[k * W + j] = totals[k][j];
+    }
 }
 
 // What ShStep does with the gradient of W (or n) columns of one row; `at` in the arrays, `column` in rates.
@@ -113,9 +120,9 @@ inline void scatter(float* to, int64_t base, const int32_t* index, int lanes, co
         for (int k = 0; k < N; ++k) to[(base + index[l]) * N + k] = t[k][l];
 }
 
-inline Mat3<vf> mat3(const float (*m)[W]) {
+inline Mat3<vf> mat3(const vf* m) {
     Mat3<vf> r;
-    for (int k = 0; k < 9; ++k) r.m[k / 3][k % 3] = vf::load(m[k]);
+    for (int k = 0; k < 9; ++k) r.m[k / 3][k % 3] = m[k];
     return r;
 }
 
@@ -126,9 +133,7 @@ inline void backward_lanes(const Frame& frame, const FrameInput& in, const Frame
     for (int l = 0; l < lanes; ++l) rows[l] = &frame.rows[base + index[l]];
     alignas(64) float footprints[7][W] = {};
     RowSums<vf> sums;
-    alignas(64) float totals[kSums][W];
-    add_slots<kSums>(frame, frame.sums.get(), rows, lanes, totals);
-    for (int k = 0; k < kSums; ++k) sums.sums[k] = vf::load(totals[k]);
+    add_slots<kSums>(frame, frame.sums.get(), rows, lanes, sums.sums);
     for (int l = 0; l < lanes; ++l) {
         footprints[0][l] = rows[l]->l11, footprints[1][l] = rows[l]->l21, footprints[2][l] = rows[l]->l22;
         footprints[3][l] = rows[l]->r, footprints[4][l] = rows[l]->g, footprints[5][l] = rows[l]->b;
@@ -143,9 +148,9 @@ inline void backward_lanes(const Frame& frame, const FrameInput& in, const Frame
     const Projection<vf> p = project(view, splat);
     WhiteningGradient<vf> extra;
     if (in.geometry) {
-        alignas(64) float more[kGeometrySums][W];
+        vf more[kGeometrySums];
         add_slots<kGeometrySums>(frame, frame.geometry_sums.get(), rows, lanes, more);
-        extra = whitening_backward(p, whitening(p), mat3(more), {vf::load(more[9]), vf::load(more[10]), vf::load(more[11])});
+        extra = whitening_backward(p, whitening(p), mat3(more), {more[9], more[10], more[11]});
     }
     const Curve<vf> shape = gather_shape(in, base, index);
     const FilteredGradient<vf> image = footprint_gradient(in, view, p, shape.value, sums);
@@ -160,8 +165,9 @@ inline void backward_lanes(const Frame& frame, const FrameInput& in, const Frame
     scatter<3>(g.log_scales, base, index, lanes, {v.log_scale.x, v.log_scale.y, v.log_scale.z});
     scatter<1>(g.logit_opacities, base, index, lanes, {v.logit_opacity});
     if (g.shape) scatter<1>(g.shape, base, index, lanes, {image.t * shape.slope});
-    scatter<4>(g.screen, base, index, lanes,
-               {v.mean2d.x, v.mean2d.y, inverse_k * of(0) * total(kSumAbsX), inverse_k * total(kSumAbsY)});
+    if (g.screen)
+        scatter<4>(g.screen, base, index, lanes,
+                   {v.mean2d.x, v.mean2d.y, inverse_k * of(0) * total(kSumAbsX), inverse_k * total(kSumAbsY)});
     if (!pose) return;
     const vm real = vf::iota() < vf(float(lanes));
     const Mat3<vf> turned = mul_nt(v.axes, p.q_rotation);

@@ -101,7 +101,7 @@ __device__ __forceinline__ void store_splat(const SplatTargets& to, float* stage
     store_rows(stage, to.means + begin * 3, rows, v.mean);
     store_rows(stage, to.quats + begin * 4, rows, v.quat);
     store_rows(stage, to.log_scales + begin * 3, rows, v.log_scale);
-    store_rows(stage, to.screen + begin * 4, rows, v.screen);
+    if (to.screen) store_rows(stage, to.screen + begin * 4, rows, v.screen);
     const int lane = int(threadIdx.x % kWarp);
     if (lane >= rows) return;
     to.logit_opacities[begin + lane] = v.opacity[0];

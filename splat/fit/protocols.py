@@ -62,6 +62,10 @@ class Schedule(Protocol):
 class Strategy(Stateful, Protocol):
     """Adds and removes Gaussians, never more than its budget."""
 
+    def reads_screen(self, iteration: int) -> bool:
+        """Whether ``before_step`` looks at the screen gradients of this step."""
+        ...
+
     def before_step(self, scene: TrainedScene, rendered: Rendered, camera: Camera, iteration: int) -> None:
         """Gradients are there: gather statistics, add the gradients of regularisers."""
         ...

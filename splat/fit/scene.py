@@ -44,11 +44,15 @@ class TrainedScene:
     def __len__(self) -> int:
         return len(self.gaussians)
 
-    def gradient_target(self, rates: dict[str, float]) -> GradientTarget | None:
+    def gradient_target(self, rates: dict[str, float], screen: bool = True) -> GradientTarget | None:
         """Where a backward pass through the native rasteriser may put this scene's gradients.
 
         It takes the optimiser's step on "sh" with it; ``adopt`` the target afterwards. None where the
         native core is not in use.
+
+        Args:
+            rates: learning rate by optimiser group.
+            screen: whether the screen gradients of the render are wanted.
         """
         if not self._fused:
             return None
@@ -56,7 +60,7 @@ class TrainedScene:
         for name, value in self.gaussians.parameters().items():
             if name != "sh" and (name not in self._buffers or self._buffers[name].shape != value.shape):
                 self._buffers[name] = torch.empty_like(value.detach())
-        return GradientTarget(self._buffers, self.adam.sh_step())
+        return GradientTarget(self._buffers, self.adam.sh_step(), screen)
 
     def adopt(self, target: GradientTarget | None) -> None:
         """Take the gradients that a backward pass put into ``target``; None: autograd set them."""

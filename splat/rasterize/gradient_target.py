@@ -19,7 +19,9 @@ class GradientTarget:
         buffers: by tensor name, of its shape; float32, contiguous. What they held is replaced.
         sh_step: the core's ``ShStep``: Adam on ``sh`` and its moments, taken in place during
             ``backward``; or None, then ``buffers`` has "sh" too.
+        screen: whether ``Rendered.screen`` is wanted; its sums of absolute values cost time.
     """
 
     buffers: dict[str, Tensor]
     sh_step: Any = None
+    screen: bool = True

@@ -117,7 +117,7 @@ class _Rasterize(torch.autograd.Function):
         *scene, color, alpha, depth_sum, normals = ctx.saved_tensors
         core = ctx.lease.core
         gradients, sh_step = _gradient_buffers(scene, ctx.target)
-        screen = torch.empty(scene[0].shape[0], 4, device=core.device)
+        screen = torch.empty(scene[0].shape[0], 4, device=core.device) if ctx.needs_input_grad[7] else None
         pose = torch.empty(3, 4, device=core.device) if ctx.needs_input_grad[6] else None
         incoming = (v_color, v_alpha, v_depth_sum, v_median, v_normals)
         tensors = (
@@ -129,7 +129,7 @@ class _Rasterize(torch.autograd.Function):
         if ctx.target is not None:
             gradients = [None] * len(gradients)
         full_pose = None if pose is None else F.pad(pose.to(ctx.pose_device), (0, 0, 0, 1))
-        return (*gradients, full_pose, screen if ctx.needs_input_grad[7] else None, None, None, None)
+        return (*gradients, full_pose, screen, None, None, None)
 
 
 def _gradient_buffers(
@@ -167,7 +167,8 @@ def rasterize_native(
     pose = camera.world_to_camera
     inputs = (*scene, pose) if shape is None else (*scene, shape, pose)
     wanted = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
-    screen = torch.zeros(len(gaussians), 4, device=core.device, requires_grad=True) if wanted else None
+    seen = wanted and (target is None or target.screen)
+    screen = torch.zeros(len(gaussians), 4, device=core.device, requires_grad=True) if seen else None
     side = settings.subpixel
     # A move by one pixel is one by ``side`` samples.
     probe = screen if screen is None or side == 1 else side * screen

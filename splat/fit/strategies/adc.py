@@ -83,9 +83,13 @@ class Adc:
         self._was_reset = False
         self._half: dict[tuple[int, int], Tensor] = {}
 
+    def reads_screen(self, iteration: int) -> bool:
+        """Until the last densification."""
+        return iteration < self.growth.stop
+
     def before_step(self, scene: TrainedScene, rendered: Rendered, camera: Camera, iteration: int) -> None:
         """Add this view's screen gradients, in NDC units (pixels times half the image size)."""
-        if iteration >= self.growth.stop or rendered.screen is None or rendered.screen.grad is None:
+        if not self.reads_screen(iteration) or rendered.screen is None or rendered.screen.grad is None:
             return
         if self._gradient.shape[0] != len(scene):
             self._restart(len(scene))

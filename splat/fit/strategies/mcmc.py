@@ -72,6 +72,10 @@ class Mcmc:
         self.growth = growth
         self._generator = seeded(seed, device)
 
+    def reads_screen(self, iteration: int) -> bool:
+        """Never: opacities decide."""
+        return False
+
     def before_step(self, scene: TrainedScene, rendered: Rendered, camera: Camera, iteration: int) -> None:
         """Add the gradients of the two regularisers, weight * mean(opacity) and weight * mean(scale)."""
         gaussians, count = scene.gaussians, len(scene)
