@@ -12,6 +12,7 @@ from splat.gaussians import Antialias, Kernel
 
 Preset = Literal["preview", "default", "quality"]
 StrategyName = Literal["adc", "mcmc"]
+Split = Literal["drawn", "halved"]
 
 LARGEST_SEED = 2**32 - 1
 
@@ -38,6 +39,10 @@ class FitOptions:
     """Most seconds of training. Iterations are planned to fit, and training stops cleanly at the limit."""
     strategy: StrategyName = "adc"
     """How Gaussians are added and removed: adc (clone, split, prune) or mcmc (relocate, add, noise)."""
+    split: Split | None = None
+    """How --strategy adc adds detail: drawn (3DGS: small splats are cloned, large ones split at random) or
+    halved (each becomes its two halves along its longest axis). Default: drawn for Gaussians, halved for
+    gef."""
     sh_degree: int = 3
     """View-dependent colour: spherical-harmonics degree, 0 (none) to 3."""
     kernel: Kernel | None = None
@@ -88,6 +93,7 @@ class FitOptions:
             raise SplatError(f"--sh-degree is {self.sh_degree}", expected="0, 1, 2 or 3")
         _require_choice("--preset", self.preset, ("preview", "default", "quality"))
         _require_choice("--strategy", self.strategy, ("adc", "mcmc"))
+        _require_choice("--split", self.split, get_args(Split))
         _require_choice("--kernel", self.kernel, get_args(Kernel))
         _require_choice("--antialias", self.antialias, get_args(Antialias))
         _require_positive("--shape-rate", self.shape_rate)

@@ -8,7 +8,7 @@ from splat.capture.types import Capture
 from splat.errors import SplatError
 from splat.fit.machine import GIB, Machine
 from splat.fit.memory import GPU, MemoryPlan, bytes_per_gaussian, gpu_bytes_per_gaussian, plan_memory
-from splat.fit.options import FitOptions, Preset, StrategyName
+from splat.fit.options import FitOptions, Preset, Split, StrategyName
 from splat.fit.schedules import Rates, coarse_to_fine
 from splat.fit.step_cost import step_seconds
 from splat.gaussians import Antialias, Kernel
@@ -78,6 +78,7 @@ class Plan:
         device: where training runs, "cpu" or "cuda:N".
         device_photo_bytes: limit for photos on a GPU.
         sh_every: steps between those on the colours.
+        split: how "adc" adds detail.
     """
 
     preset: Preset
@@ -101,6 +102,7 @@ class Plan:
     device: str = "cpu"
     device_photo_bytes: int = 0
     sh_every: int = 1
+    split: Split = "drawn"
 
     def with_iterations(self, iterations: int, options: FitOptions) -> Plan:
         """The same plan, stretched or shrunk; intervals that ``options`` leave open follow."""
@@ -173,6 +175,7 @@ def plan_fit(
         device=machine.device,
         device_photo_bytes=memory.photo_bytes if machine.has_gpu else 0,
         sh_every=options.sh_every,
+        split=_split(options, kernel),
     )
     return plan, [memory.note] if memory.note else []
 
@@ -220,6 +223,20 @@ def kernel_and_filter(options: FitOptions) -> tuple[Kernel, Antialias]:
             "--shape-rate was given, but Gaussians have no edge sharpness to learn", expected="--kernel gef"
         )
     return kernel, antialias
+
+
+def _split(options: FitOptions, kernel: Kernel) -> Split:
+    """What was asked for, or what suits the kernel.
+
+    Raises:
+        SplatError: the strategy does not split.
+    """
+    if options.split is not None and options.strategy != "adc":
+        raise SplatError(
+            f"--split {options.split} was given, but --strategy {options.strategy} does not split",
+            expected="--strategy adc",
+        )
+    return options.split or ("halved" if kernel == "gef" else "drawn")
 
 
 def default_budget(goal: Goal, pixels: int, points: int) -> int:

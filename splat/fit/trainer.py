@@ -109,7 +109,14 @@ def assemble(
     """An optimiser with the schedule, strategy and loss of ``plan`` around a scene at iteration 0."""
     schedule = make_schedule(capture, plan)
     strategy = make_strategy(
-        plan.strategy, plan.iterations, plan.first, plan.budget, capture.extent, plan.seed + 2, engine.device
+        plan.strategy,
+        plan.iterations,
+        plan.first,
+        plan.budget,
+        capture.extent,
+        plan.seed + 2,
+        engine.device,
+        plan.split,
     )
     return Optimisation(
         capture, plan, scene, schedule, strategy, engine.loss(plan.frequency_weight), photos, engine

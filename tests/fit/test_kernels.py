@@ -153,7 +153,7 @@ def test_the_first_exponents_are_those_of_gaussians() -> None:
     assert with_kernel(made, "gaussian").shape is None
 
 
-def test_children_of_a_split_and_clones_keep_the_exponent() -> None:
+def test_drawn_children_and_clones_keep_the_exponent() -> None:
     scene = TrainedScene(gef(10), RATES, Engine("reference"))
     before = scene.gaussians.betas.detach().clone()
     scene.gaussians.log_scales.detach()[:] = -6.0

@@ -103,6 +103,26 @@ def test_impossible_memory_limit_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "split"),
+    [
+        ({}, "drawn"),
+        ({"kernel": "gaussian", "split": "halved"}, "halved"),
+        ({"kernel": "gef"}, "halved"),
+        ({"kernel": "gef", "split": "drawn"}, "drawn"),
+    ],
+)
+def test_gef_is_halved_unless_told_otherwise(options: dict[str, Any], split: str) -> None:
+    plan, _ = plan_fit(FitOptions(**options), CAPTURE, Machine(2, 64.0), resident_gib=0.5)
+    assert plan.split == split
+
+
+def test_a_strategy_that_does_not_split_refuses_the_option() -> None:
+    asked = FitOptions(strategy="mcmc", split="halved")
+    with pytest.raises(SplatError, match="--split halved.*--strategy mcmc does not split"):
+        plan_fit(asked, CAPTURE, Machine(2, 64.0), resident_gib=0.5)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"iterations": 0}, "--iterations is 0"),
@@ -114,6 +134,7 @@ def test_impossible_memory_limit_is_refused() -> None:
         ({"eval_every": -5}, "--eval-every is -5"),
         ({"threads": 0}, "--threads is 0"),
         ({"seed": -1}, "--seed is -1"),
+        ({"split": "thirds"}, "--split is 'thirds'.*one of drawn, halved"),
         ({"kernel": "box"}, "--kernel is 'box'"),
         ({"antialias": "blur"}, "--antialias is 'blur'.*one of none, mip, analytic, moment, exact"),
         ({"shape_rate": 0.0}, "--shape-rate is 0"),

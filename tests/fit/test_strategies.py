@@ -9,9 +9,10 @@ from splat.fit.engine import Engine
 from splat.fit.scene import TrainedScene
 from splat.fit.schedules import FitSchedule
 from splat.fit.strategies import Growth, Mcmc, McmcSettings, make_strategy
-from splat.fit.strategies.adc import Adc, AdcSettings, split_in_two
+from splat.fit.strategies.adc import Adc, AdcSettings
 from splat.fit.strategies.covariance import covariance_times_noise, rotated
 from splat.fit.strategies.mcmc import shared_opacity_and_scale
+from splat.fit.strategies.splitting import split_in_two
 from splat.gaussians import Gaussians
 from splat.rasterize import Rendered
 from tests.fit.synthetic import ring_camera, true_scene

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from splat.fit.options import StrategyName
+from splat.fit.options import Split, StrategyName
 from splat.fit.protocols import Strategy
 from splat.fit.strategies.adc import Adc, AdcSettings
 from splat.fit.strategies.growth import Growth
@@ -23,6 +23,7 @@ def make_strategy(
     extent: float,
     seed: int,
     device: torch.device = CPU,
+    split: Split = "drawn",
 ) -> Strategy:
     """A strategy with its constants scaled to the length of the run.
 
@@ -34,9 +35,10 @@ def make_strategy(
         extent: scene extent, normalised units.
         seed: of everything random in it.
         device: of the scene.
+        split: of "adc"; "mcmc" does not split.
     """
     if name == "adc":
         growth = Growth.scaled_to(iterations, first, budget, 0.5)
-        return Adc(AdcSettings.scaled_to(iterations, extent), growth, seed, device)
+        return Adc(AdcSettings.scaled_to(iterations, extent, split=split), growth, seed, device)
     growth = Growth.scaled_to(iterations, first, budget, 0.6)
     return Mcmc(McmcSettings.scaled_to(iterations), growth, seed, device)

@@ -1,8 +1,9 @@
 """Adaptive density control of 3DGS (Kerbl et al. 2023) with absolute gradients (AbsGS, Ye et al. 2024).
 
-Gaussians whose projected centre has a large mean gradient are cloned when small and split when large;
-nearly transparent and oversized ones are removed; opacities are pulled down now and then so that what
-is not needed goes. Every count obeys the budget: when more want to grow than may, the largest win.
+Gaussians whose projected centre has a large mean gradient are cloned when small and split when large
+(or all are halved, see ``splitting``); nearly transparent and oversized ones are removed; opacities are
+pulled down now and then so that what is not needed goes. Every count obeys the budget: when more want to
+grow than may, the largest win.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import torch
 from torch import Tensor
 
 from splat.cameras import Camera
+from splat.fit.options import Split
 from splat.fit.protocols import Change
 from splat.fit.scene import TrainedScene
-from splat.fit.strategies.covariance import draws, restore, seeded
+from splat.fit.strategies.covariance import restore, seeded
 from splat.fit.strategies.growth import Growth
+from splat.fit.strategies.splitting import halves, split_in_two
 from splat.rasterize.rendered import Rendered
 
 CPU = torch.device("cpu")
@@ -31,7 +34,9 @@ class AdcSettings:
     Attributes:
         absgrad: judge by the sum of absolute per-pixel gradients instead of the signed sum.
         threshold: least mean gradient, in NDC units, that densifies.
-        small: largest scale that is cloned rather than split, normalised units.
+        split: "drawn" clones what is small and draws the children of the rest, as 3DGS; "halved" cuts each
+            into halves, whatever its size.
+        small: largest scale that "drawn" clones rather than splits, normalised units.
         large: scale beyond which a Gaussian is removed once opacities were reset, normalised units.
         faint: opacity below which a Gaussian is removed.
         reset_every: iterations between opacity resets.
@@ -41,6 +46,7 @@ class AdcSettings:
 
     absgrad: bool = True
     threshold: float = 8e-4
+    split: Split = "drawn"
     small: float = 0.01
     large: float = 0.1
     faint: float = 0.005
@@ -49,7 +55,9 @@ class AdcSettings:
     reset_opacity: float = 0.01
 
     @classmethod
-    def scaled_to(cls, iterations: int, extent: float, absgrad: bool = True) -> AdcSettings:
+    def scaled_to(
+        cls, iterations: int, extent: float, absgrad: bool = True, split: Split = "drawn"
+    ) -> AdcSettings:
         """Constants for a run of this many steps.
 
         A reset needs some hundred steps to heal, so a short run has fewer of them, or none.
@@ -57,6 +65,7 @@ class AdcSettings:
         return cls(
             absgrad=absgrad,
             threshold=8e-4 if absgrad else 2e-4,
+            split=split,
             small=0.01 * extent,
             large=0.1 * extent,
             reset_every=max(1500, iterations // 10),
@@ -148,14 +157,20 @@ class Adc:
         mean[doomed] = 0
         wanting = (mean >= self.settings.threshold).nonzero().squeeze(1)
         chosen = wanting[mean[wanting].topk(min(room, wanting.numel())).indices].sort().values
-        largest = scene.gaussians.log_scales.detach()[chosen].amax(1)
-        is_small = largest <= math.log(self.settings.small)
-        cloned, split = chosen[is_small], chosen[~is_small]
-        new = [scene.rows(cloned), *split_in_two(scene, split, self._generator)]
-        doomed[split] = True
+        new, replaced = self._children(scene, chosen)
+        doomed[replaced] = True
         rows = {name: torch.cat([part[name] for part in new]) for name in new[0]}
         scene.keep((~doomed).nonzero().squeeze(1), rows)
         return Change(added=chosen.numel(), removed=before + chosen.numel() - len(scene))
+
+    def _children(self, scene: TrainedScene, chosen: Tensor) -> tuple[list[dict[str, Tensor]], Tensor]:
+        """What the ``chosen`` become, and which of them it replaces."""
+        if self.settings.split == "halved":
+            return halves(scene, chosen), chosen
+        largest = scene.gaussians.log_scales.detach()[chosen].amax(1)
+        is_small = largest <= math.log(self.settings.small)
+        cloned, split = chosen[is_small], chosen[~is_small]
+        return [scene.rows(cloned), *split_in_two(scene, split, self._generator)], split
 
     def _doomed(self, scene: TrainedScene) -> Tensor:
         """[N] bool: too faint, or (after the first reset) too large; never all of them."""
@@ -170,14 +185,3 @@ class Adc:
         every = torch.arange(len(scene), device=logits.device)
         scene.overwrite(every, {"logit_opacities": logits.clamp_max(limit)}, ("logit_opacities",))
         self._was_reset = True
-
-
-def split_in_two(scene: TrainedScene, rows: Tensor, generator: torch.Generator) -> list[dict[str, Tensor]]:
-    """Two children for each of ``rows``: centres drawn from the parent, scales divided by 1.6."""
-    children = []
-    for _ in range(2):
-        child = scene.rows(rows)
-        child["means"] = child["means"] + draws(scene.gaussians, rows, generator)
-        child["log_scales"] = child["log_scales"] - math.log(1.6)
-        children.append(child)
-    return children
