@@ -59,14 +59,15 @@ inline void load_sh(const FrameInput& in, int64_t base, const int32_t* index, vf
 
 // Colour of W Gaussians: max(0, 1/2 + sum_k basis_k sh_k); NaN counts as 0.
 inline Vec3<vf> sh_color(const FrameInput& in, int64_t base, const int32_t* index, Vec3<vf> direction) {
-    vf basis[16], sh[48];
-    sh_basis(in.sh_degree, direction, basis);
-    load_sh(in, base, index, sh);
+    Room<16> basis;
+    Room<48> sh;
+    sh_basis(in.sh_degree, direction, basis.v);
+    load_sh(in, base, index, sh.v);
     Vec3<vf> c{vf(0.5f), vf(0.5f), vf(0.5f)};
     for (int k = 0; k < sh_count(in.sh_degree); ++k) {
-        c.x = fma_(basis[k], sh[3 * k], c.x);
-        c.y = fma_(basis[k], sh[3 * k + 1], c.y);
-        c.z = fma_(basis[k], sh[3 * k + 2], c.z);
+        c.x = fma_(basis.v[k], sh.v[3 * k], c.x);
+        c.y = fma_(basis.v[k], sh.v[3 * k + 1], c.y);
+        c.z = fma_(basis.v[k], sh.v[3 * k + 2], c.z);
     }
     const vf zero(0.f), most(kColorMax);
     return {min_(max_(c.x, zero), most), min_(max_(c.y, zero), most), min_(max_(c.z, zero), most)};

@@ -50,27 +50,26 @@ inline void take_sh(const ShStep& s, int64_t at, int column, int n, vf gradient)
                        s.param + at, s.exp_avg + at, s.exp_avg_sq + at);
 }
 
-// The gradient of a row's first N SH numbers, a part at a time, to where it goes.
+// The gradient of W rows' first N SH numbers to where it goes. `gradient` has room for whole parts of W, and is
+// used up.
 template <int N>
 inline void put_sh(const FrameInput& in, const FrameGradients& g, int64_t base, const int32_t* index, int lanes,
-                   const vf* gradient) {
+                   vf* gradient) {
     const int64_t stride = int64_t(in.sh_stored) * 3;
     if (!g.sh_step) {
         float* rows[W];
         for (int l = 0; l < lanes; ++l) rows[l] = g.sh + (base + index[l]) * stride;
         return store_rows<N>(rows, gradient, lanes);
     }
-    for (int k = 0; k < N; k += W) {
-        vf part[W];
-        const int n = N - k < W ? N - k : W;
-        for (int l = 0; l < n; ++l) part[l] = gradient[k + l];
-        transpose(part);
-        for (int l = 0; l < lanes; ++l) {
+    constexpr int kRoom = (N + W - 1) / W * W;
+    for (int k = N; k < kRoom; ++k) gradient[k] = vf(0.f);
+    for (int k = 0; k < N; k += W) transpose(gradient + k);
+    for (int l = 0; l < lanes; ++l)  // a row at a time: three streams that the processor can follow
+        for (int k = 0; k < N; k += W) {
             const int64_t at = (base + index[l]) * stride + k;
-            if (n == W) take_sh<true>(*g.sh_step, at, k, W, part[l]);
-            else take_sh<false>(*g.sh_step, at, k, n, part[l]);
+            if (N - k >= W) take_sh<true>(*g.sh_step, at, k, W, gradient[k + l]);
+            else take_sh<false>(*g.sh_step, at, k, N - k, gradient[k + l]);
         }
-    }
 }
 
 // Columns [first, columns) of rows [from, to), whose gradient is zero.
@@ -87,29 +86,47 @@ inline void clear_sh(const FrameInput& in, const FrameGradients& g, int64_t from
     }
     if (g.sh_step->accumulated && !g.sh_step->due) return;
     for (int64_t i = from; i < to; ++i)
-        for (int k = first; k < columns; k += W)
-            take_sh<false>(*g.sh_step, i * columns + k, k, columns - k < W ? columns - k : W, vf(0.f));
+        for (int k = first; k < columns; k += W) {
+            if (columns - k >= W) take_sh<true>(*g.sh_step, i * columns + k, k, W, vf(0.f));
+            else take_sh<false>(*g.sh_step, i * columns + k, k, columns - k, vf(0.f));
+        }
+}
+
+// Starts loading what color_backward will change of W rows, while there is other work to do.
+inline void prefetch_sh(const FrameInput& in, const FrameGradients& g, int64_t base, const int32_t* index, int lanes) {
+    if (!g.sh_step || (g.sh_step->accumulated && !g.sh_step->due)) return;
+    const int64_t columns = int64_t(in.sh_stored) * 3;
+    for (int l = 0; l < lanes; ++l)
+        for (int64_t k = 0; k < columns; k += 16) {
+            const int64_t at = (base + index[l]) * columns + k;
+            __builtin_prefetch(in.sh + at);
+            __builtin_prefetch(g.sh_step->exp_avg + at);
+            __builtin_prefetch(g.sh_step->exp_avg_sq + at);
+        }
 }
 
 // Through max(0, 1/2 + sum basis_k sh_k): hands on dL/dsh, returns dL/d(mean - camera centre).
 inline Vec3<vf> color_backward(const FrameInput& in, const FrameGradients& g, int64_t base, const int32_t* index,
                                int lanes, const ViewRay& ray, Vec3<vf> v) {
     const int count = sh_count(in.sh_degree);
-    vf basis[16], towards[16], sh[48], out[48];
-    sh_basis(in.sh_degree, ray.direction, basis);
-    load_sh(in, base, index, sh);
+    Room<16> basis, towards;
+    Room<48> sh, out;
+    sh_basis(in.sh_degree, ray.direction, basis.v);
+    load_sh(in, base, index, sh.v);
     for (int k = 0; k < count; ++k) {
-        out[3 * k] = basis[k] * v.x, out[3 * k + 1] = basis[k] * v.y, out[3 * k + 2] = basis[k] * v.z;
-        towards[k] = fma_(v.x, sh[3 * k], fma_(v.y, sh[3 * k + 1], v.z * sh[3 * k + 2]));
+        const vf basis_k = basis.v[k], *of = sh.v + 3 * k;
+        vf* to = out.v + 3 * k;
+        to[0] = basis_k * v.x, to[1] = basis_k * v.y, to[2] = basis_k * v.z;
+        towards.v[k] = fma_(v.x, of[0], fma_(v.y, of[1], v.z * of[2]));
     }
     switch (in.sh_degree) {
-        case 0: put_sh<3>(in, g, base, index, lanes, out); break;
-        case 1: put_sh<12>(in, g, base, index, lanes, out); break;
-        case 2: put_sh<27>(in, g, base, index, lanes, out); break;
-        default: put_sh<48>(in, g, base, index, lanes, out);
+        case 0: put_sh<3>(in, g, base, index, lanes, out.v); break;
+        case 1: put_sh<12>(in, g, base, index, lanes, out.v); break;
+        case 2: put_sh<27>(in, g, base, index, lanes, out.v); break;
+        default: put_sh<48>(in, g, base, index, lanes, out.v);
     }
     return normalise_backward(ray.direction, ray.inverse_length,
-                              sh_basis_backward(in.sh_degree, ray.direction, towards));
+                              sh_basis_backward(in.sh_degree, ray.direction, towards.v));
 }
 
 template <int N>
@@ -129,6 +146,7 @@ inline Mat3<vf> mat3(const vf* m) {
 // W visible splats of one chunk.
 inline void backward_lanes(const Frame& frame, const FrameInput& in, const FrameGradients& g, const View<vf>& view,
                            int64_t base, const int32_t* index, int lanes, vf* pose) {
+    prefetch_sh(in, g, base, index, lanes);
     const Row* rows[W];
     for (int l = 0; l < lanes; ++l) rows[l] = &frame.rows[base + index[l]];
     alignas(64) float footprints[7][W] = {};

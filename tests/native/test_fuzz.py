@@ -201,6 +201,25 @@ def test_broken_cameras_do_no_harm(broken: str) -> None:
         assert_same_bits(want, run(case, frame=frame), f"after {broken} {value}")
 
 
+@pytest.mark.parametrize("geometry", [False, True])
+def test_sums_of_an_earlier_backward_are_not_read(geometry: bool) -> None:
+    """Tiles that a hidden splat did not change keep sums of before, here NaN, in its slots."""
+    frame = native_core.load().Frame()
+    faint, opaque = plain(2000, 64, 48, size=0.2), plain(900, 64, 48, size=0.2)
+    faint.geometry = opaque.geometry = geometry
+    faint.scene.logit_opacities -= 3
+    opaque.scene.logit_opacities += 6
+    spoiled = render(faint, 0.0, frame)
+    for image in spoiled.images.values():
+        image.fill_(NAN)
+    assert backward(faint, spoiled, 0.0).gradients["means"].isnan().any()
+    written = frame.hits
+    got = run(opaque, frame=frame)
+    assert frame.hits < 0.5 * frame.intersections < frame.intersections < written
+    assert_same_bits(got, run(opaque))
+    assert_finite(got)
+
+
 def test_calls_that_do_not_fit_are_refused() -> None:
     case = plain(20, 33, 21)
     result = render(case, NAN)
