@@ -40,9 +40,8 @@ class FitOptions:
     strategy: StrategyName = "adc"
     """How Gaussians are added and removed: adc (clone, split, prune) or mcmc (relocate, add, noise)."""
     split: Split | None = None
-    """How --strategy adc adds detail: drawn (3DGS: small splats are cloned, large ones split at random) or
-    halved (each becomes its two halves along its longest axis). Default: drawn for Gaussians, halved for
-    gef."""
+    """How --strategy adc adds detail: halved (a splat becomes its two halves along its longest axis) or drawn
+    (3DGS: small splats are cloned, large ones split at random). Default: halved."""
     sh_degree: int = 3
     """View-dependent colour: spherical-harmonics degree, 0 (none) to 3."""
     kernel: Kernel | None = None

@@ -102,7 +102,7 @@ class Plan:
     device: str = "cpu"
     device_photo_bytes: int = 0
     sh_every: int = 1
-    split: Split = "drawn"
+    split: Split = "halved"
 
     def with_iterations(self, iterations: int, options: FitOptions) -> Plan:
         """The same plan, stretched or shrunk; intervals that ``options`` leave open follow."""
@@ -175,7 +175,7 @@ def plan_fit(
         device=machine.device,
         device_photo_bytes=memory.photo_bytes if machine.has_gpu else 0,
         sh_every=options.sh_every,
-        split=_split(options, kernel),
+        split=_split(options),
     )
     return plan, [memory.note] if memory.note else []
 
@@ -225,8 +225,8 @@ def kernel_and_filter(options: FitOptions) -> tuple[Kernel, Antialias]:
     return kernel, antialias
 
 
-def _split(options: FitOptions, kernel: Kernel) -> Split:
-    """What was asked for, or what suits the kernel.
+def _split(options: FitOptions) -> Split:
+    """What was asked for, or halves.
 
     Raises:
         SplatError: the strategy does not split.
@@ -236,7 +236,7 @@ def _split(options: FitOptions, kernel: Kernel) -> Split:
             f"--split {options.split} was given, but --strategy {options.strategy} does not split",
             expected="--strategy adc",
         )
-    return options.split or ("halved" if kernel == "gef" else "drawn")
+    return options.split or "halved"
 
 
 def default_budget(goal: Goal, pixels: int, points: int) -> int:

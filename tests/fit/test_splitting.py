@@ -127,7 +127,7 @@ def test_halving_takes_the_place_of_clone_and_split(scale: float) -> None:
 
 
 def test_make_strategy_hands_the_split_on() -> None:
-    adc = make_strategy("adc", 100, 10, 30, 1.1, seed=3, split="halved")
-    assert isinstance(adc, Adc) and adc.settings.split == "halved"
     plain = make_strategy("adc", 100, 10, 30, 1.1, seed=3)
-    assert isinstance(plain, Adc) and plain.settings.split == "drawn"
+    assert isinstance(plain, Adc) and plain.settings.split == "halved"
+    adc = make_strategy("adc", 100, 10, 30, 1.1, seed=3, split="drawn")
+    assert isinstance(adc, Adc) and adc.settings.split == "drawn"

@@ -155,12 +155,15 @@ def test_noise_has_covariance_squared_as_spread() -> None:
 
 
 def adc_scene() -> tuple[TrainedScene, Adc]:
-    """Ten Gaussians: 0 is small and wants to grow, 1 is large and wants to, 2 is faint; the rest rest."""
+    """Ten Gaussians: 0 is small and wants to grow, 1 is large and wants to, 2 is faint; the rest rest.
+
+    Children are drawn; for halves see test_splitting.
+    """
     gaussians = true_scene(10)
     gaussians.log_scales[:] = math.log(0.005)
     gaussians.log_scales[1] = math.log(0.05)
     gaussians.logit_opacities[2] = -7.0
-    settings = AdcSettings(absgrad=True, threshold=1e-3, small=0.01, large=1.0, reset_every=1000)
+    settings = AdcSettings(threshold=1e-3, split="drawn", small=0.01, large=1.0, reset_every=1000)
     return scene_of(gaussians), Adc(settings, Growth(10, 20, 1, 100, 5, step=1.0), seed=0)
 
 
@@ -238,7 +241,7 @@ def test_state_goes_through_a_checkpoint(name: str) -> None:
         return scene.gaussians.means.detach().clone()
 
     def make() -> object:
-        return make_strategy(name, 100, 10, 30, 1.1, seed=3)  # type: ignore[arg-type]
+        return make_strategy(name, 100, 10, 30, 1.1, seed=3, split="drawn")  # type: ignore[arg-type]
 
     gaussians = true_scene(10)
     gaussians.logit_opacities[:4] = -7.0

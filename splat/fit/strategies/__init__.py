@@ -23,7 +23,7 @@ def make_strategy(
     extent: float,
     seed: int,
     device: torch.device = CPU,
-    split: Split = "drawn",
+    split: Split = "halved",
 ) -> Strategy:
     """A strategy with its constants scaled to the length of the run.
 

@@ -1,7 +1,7 @@
 """Adaptive density control of 3DGS (Kerbl et al. 2023) with absolute gradients (AbsGS, Ye et al. 2024).
 
-Gaussians whose projected centre has a large mean gradient are cloned when small and split when large
-(or all are halved, see ``splitting``); nearly transparent and oversized ones are removed; opacities are
+Gaussians whose projected centre has a large mean gradient are halved along their longest axis (see
+``splitting``), or, as in 3DGS, cloned when small and split when large; nearly transparent and oversized ones are removed; opacities are
 pulled down now and then so that what is not needed goes. Every count obeys the budget: when more want to
 grow than may, the largest win.
 """
@@ -34,8 +34,8 @@ class AdcSettings:
     Attributes:
         absgrad: judge by the sum of absolute per-pixel gradients instead of the signed sum.
         threshold: least mean gradient, in NDC units, that densifies.
-        split: "drawn" clones what is small and draws the children of the rest, as 3DGS; "halved" cuts each
-            into halves, whatever its size.
+        split: "halved" cuts each into halves, whatever its size; "drawn", as 3DGS, clones what is small and
+            draws the children of the rest.
         small: largest scale that "drawn" clones rather than splits, normalised units.
         large: scale beyond which a Gaussian is removed once opacities were reset, normalised units.
         faint: opacity below which a Gaussian is removed.
@@ -46,7 +46,7 @@ class AdcSettings:
 
     absgrad: bool = True
     threshold: float = 8e-4
-    split: Split = "drawn"
+    split: Split = "halved"
     small: float = 0.01
     large: float = 0.1
     faint: float = 0.005
@@ -56,7 +56,7 @@ class AdcSettings:
 
     @classmethod
     def scaled_to(
-        cls, iterations: int, extent: float, absgrad: bool = True, split: Split = "drawn"
+        cls, iterations: int, extent: float, absgrad: bool = True, split: Split = "halved"
     ) -> AdcSettings:
         """Constants for a run of this many steps.
 
