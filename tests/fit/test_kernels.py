@@ -159,7 +159,9 @@ def test_drawn_children_and_clones_keep_the_exponent() -> None:
     scene.gaussians.log_scales.detach()[:] = -6.0
     scene.gaussians.log_scales.detach()[1] = -2.0
     scene.adam.moments["shape"].exp_avg.fill_(1.0)
-    adc = Adc(AdcSettings(threshold=1e-3, split="drawn", large=9.0), Growth(10, 20, 1, 100, 5, step=1.0), seed=0)
+    adc = Adc(
+        AdcSettings(threshold=1e-3, split="drawn", large=9.0), Growth(10, 20, 1, 100, 5, step=1.0), seed=0
+    )
     screen = torch.zeros(10, 4)
     screen[:2, 2] = 1.0
     adc.before_step(scene, rendered_with(screen, torch.ones(10, dtype=torch.bool)), ring_camera(0), 9)

@@ -1,9 +1,9 @@
 """Adaptive density control of 3DGS (Kerbl et al. 2023) with absolute gradients (AbsGS, Ye et al. 2024).
 
 Gaussians whose projected centre has a large mean gradient are halved along their longest axis (see
-``splitting``), or, as in 3DGS, cloned when small and split when large; nearly transparent and oversized ones are removed; opacities are
-pulled down now and then so that what is not needed goes. Every count obeys the budget: when more want to
-grow than may, the largest win.
+``splitting``), or, as in 3DGS, cloned when small and split when large; nearly transparent and oversized
+ones are removed; opacities are pulled down now and then so that what is not needed goes. Every count obeys
+the budget: when more want to grow than may, the largest win.
 """
 
 from __future__ import annotations
