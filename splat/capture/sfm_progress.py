@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 SECONDS = 10.0
 """Between two lines."""
+
+_COUNT = """
+import sqlite3, sys
+store = sqlite3.connect(sys.argv[1], uri=True, timeout=1.0)
+print(store.execute(f"SELECT COUNT(*) FROM {sys.argv[2]}").fetchone()[0])
+"""
 
 
 @contextmanager
@@ -45,11 +52,16 @@ def telling(
 
 
 def _rows(database: Path, table: str) -> int:
-    """Rows of a table; -1 where it cannot be read just now."""
+    """Rows of a table; -1 where it cannot be read just now.
+
+    Counted by another process: Python and pycolmap each bring their own SQLite, and two of them in one
+    process drop each other's locks on a file, which ends in a crash (sqlite.org/howtocorrupt.html, 2.2.1).
+    """
+    command = [sys.executable, "-I", "-c", _COUNT, f"{database.resolve().as_uri()}?mode=ro", table]
     try:
-        with closing(
-            sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, timeout=1.0)
-        ) as store:
-            return int(store.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
-    except sqlite3.Error:
+        asked = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS + 5
+        )
+        return int(asked.stdout)
+    except (subprocess.TimeoutExpired, OSError, ValueError):
         return -1

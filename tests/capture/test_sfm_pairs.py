@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -135,3 +137,9 @@ def test_progress_is_told_while_the_database_grows(tmp_path: Path, monkeypatch: 
             told.clear()
     store.close()
     assert said == ["found 1 of 3", "found 2 of 3", "found 3 of 3"]
+
+
+def test_the_search_brings_no_second_sqlite() -> None:
+    """Two of them in one process drop each other's locks; pycolmap then dies on a file cut under it."""
+    check = "import splat.capture.sfm_worker, sys; sys.exit('_sqlite3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
