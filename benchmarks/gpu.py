@@ -61,7 +61,7 @@ def count(work: Workload, antialias: str) -> Load:
         visible=frame.visible,
         pixels=work.camera.width * work.camera.height,
         pairs=frame.hits,
-        evaluations=frame.hit_lanes,
+        evaluations=16 * frame.block_hits,
         useful=frame.useful(),
         coefficients=work.gaussians.sh.shape[1],
     )

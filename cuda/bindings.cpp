@@ -1,5 +1,6 @@
 // The Python module splat._native: raw arrays in and out, nothing of torch.
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -41,18 +42,37 @@ int64_t useful(CpuFrame& f) {
     return f.rendered ? f.driver.used->count_useful(f.driver.frame, f.input) : 0;
 }
 
-// (splat, pixel) pairs in vectors of pixels that the splat changed at least in part
-int64_t hit_lanes(CpuFrame& f) {
+// Sum of count(mask, vectors of a block) over the (splat, tile) pairs that changed a pixel; a mask has a
+// bit for each vector of the tile, block by block.
+template <class Count>
+int64_t sum_masks(const CpuFrame& f, Count count) {
     if (!f.rendered) return 0;
     const Frame& frame = f.driver.frame;
-    const int lanes = f.driver.used->lanes;
-    const int64_t bytes = 16 * 16 / lanes / 8;  // of an entry's mask: a bit for each vector of a tile
+    const int parts = 16 / f.driver.used->lanes;
     int64_t total = 0;
-    for (int64_t t = 0; t < int64_t(frame.tiles_x) * frame.tiles_y; ++t) {
-        const int64_t begin = frame.tile_begin[t], end = begin + frame.tile_hits[t];
-        for (int64_t i = begin * bytes; i < end * bytes; ++i) total += __builtin_popcount(frame.masks[i]);
-    }
-    return total * lanes;
+    for (int64_t t = 0; t < int64_t(frame.tiles_x) * frame.tiles_y; ++t)
+        for (uint32_t k = 0; k < frame.tile_hits[t]; ++k) {
+            uint64_t mask = 0;
+            const int64_t bytes = 2 * parts;
+            std::memcpy(&mask, frame.masks.get() + (frame.tile_begin[t] + k) * bytes, size_t(bytes));
+            total += count(mask, parts);
+        }
+    return total;
+}
+
+// (splat, 4x4 block) pairs that changed at least one pixel
+int64_t block_hits(CpuFrame& f) {
+    return sum_masks(f, [](uint64_t mask, int parts) {
+        int64_t blocks = 0;
+        for (; mask; mask >>= parts) blocks += (mask & ((1u << parts) - 1u)) != 0;
+        return blocks;
+    });
+}
+
+// (splat, pixel) pairs in vectors of pixels that the splat changed at least in part: what goes backwards
+int64_t hit_lanes(CpuFrame& f) {
+    const int lanes = f.rendered ? f.driver.used->lanes : 0;
+    return lanes * sum_masks(f, [](uint64_t mask, int) { return __builtin_popcountll(mask); });
 }
 
 std::vector<double> seconds(CpuFrame& f) {
@@ -67,6 +87,7 @@ void bind_frame(nb::module_& m) {
         .def_prop_ro("visible", [](CpuFrame& f) { return f.driver.frame.visible; })
         .def_prop_ro("intersections", [](CpuFrame& f) { return f.driver.frame.intersections; })
         .def_prop_ro("hits", [](CpuFrame& f) { return f.driver.frame.hits; })
+        .def_prop_ro("block_hits", &block_hits)
         .def_prop_ro("hit_lanes", &hit_lanes)
         .def_prop_ro("bytes", [](CpuFrame& f) { return f.driver.frame.bytes(); })
         .def_prop_ro("seconds", &seconds);

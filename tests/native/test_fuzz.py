@@ -25,6 +25,7 @@ from tests.native.poisoned import (
     INVISIBLE,
     NAN,
     SIZES,
+    Case,
     Result,
     assert_finite,
     assert_same_bits,
@@ -218,6 +219,23 @@ def test_sums_of_an_earlier_backward_are_not_read(geometry: bool) -> None:
     assert frame.hits < 0.5 * frame.intersections < frame.intersections < written
     assert_same_bits(got, run(opaque))
     assert_finite(got)
+
+
+def alone(case: Case, k: int) -> Tensor:
+    """Where splat k shows when nothing else is there; [H, W]."""
+    rows = {name: value[k : k + 1] for name, value in case.scene.parameters().items()}
+    return render(replace(case, scene=replace(case.scene, **rows)), NAN).images["alpha"] > 0
+
+
+def test_blocks_that_splats_changed_are_counted_alike_with_every_vector_width(isa: str) -> None:
+    """Faint splats hide nothing: each changes the blocks of 4x4 pixels in which it shows alone."""
+    case = plain(300, 43, 37, size=0.05)
+    case.scene.logit_opacities -= 3
+    shown = torch.stack([alone(case, k) for k in range(300)]).float()
+    blocks = torch.nn.functional.max_pool2d(shown[:, None], 4, ceil_mode=True).sum()
+    frame = render(case, NAN).frame
+    assert frame.block_hits == int(blocks) > 200
+    assert shown.sum() <= frame.hit_lanes <= 16 * frame.block_hits
 
 
 def test_calls_that_do_not_fit_are_refused() -> None:
