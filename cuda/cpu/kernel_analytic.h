@@ -76,6 +76,7 @@ struct AnalyticKernel {
             h += dh, u += du, v += dv;
             s1 = fma_(g, vf::load(held.s1[n]), s1), s2 = fma_(g, vf::load(held.s2[n]), s2);
             rotation = fma_(g, vf::load(held.rotation[n]), rotation);
+            if (!this->absolute) return;
             const Vec2<vf> mean = analytic_mean(broadcast<vf>(s.axes), du, dv);
             abs_x += abs_(mean.x), abs_y += abs_(mean.y);
         }

@@ -182,12 +182,14 @@ struct StripKernel {
                 accumulate(t.h[k][group] + part * W, p);
                 accumulate(t.m[k][group] + part * W, slope);
                 accumulate(t.v[k][group] + part * W, spread);
+                if (!this->absolute) continue;
                 const vf by = fma_(p, lookup16(t.by_h[k].v, row),
                                    fma_(slope, lookup16(t.by_m[k].v, row), spread * lookup16(t.by_v[k].v, row)));
                 along_s = fma_(g, by, along_s);
                 along_t = fnma_(g, lookup16(s.table->scale[k].v, row) * slope, along_t);
             }
             t.used |= 1u << group;
+            if (!this->absolute) return;
             this->abs_x += abs_(s.columns ? along_s : along_t);
             this->abs_y += abs_(s.columns ? along_t : along_s);
         }
