@@ -9,9 +9,11 @@ from splat.fit.machine import GIB, Machine
 from splat.fit.memory import bytes_per_gaussian, plan_memory
 from splat.fit.options import FitOptions
 from splat.fit.presets import GOALS, GPU_GOALS, Plan, long_side, plan_fit
+from splat.fit.step_cost import RELATIVE_COST
 from splat.fit.viewpoints import ViewOrder
 from splat.gaussians import Antialias, Kernel
 from tests.fit.synthetic import synthetic_capture
+from tests.rasterize.scenes import PAIRS
 
 CAPTURE = synthetic_capture(views=4)
 LARGER = synthetic_capture(views=4, size=400)
@@ -35,21 +37,14 @@ def test_more_cores_allow_no_fewer_iterations() -> None:
     assert counts == sorted(counts)
 
 
-MEASURED: dict[tuple[Kernel, Antialias], float] = {
-    ("gaussian", "none"): 1.0,
-    ("gaussian", "mip"): 1.0,
-    ("gaussian", "moment"): 1.31,
-    ("gaussian", "exact"): 1.5,
-    ("gaussian", "analytic"): 2.43,
-    ("gef", "none"): 1.32,
-    ("gef", "mip"): 1.32,
-    ("gef", "moment"): 1.33,
-    ("gef", "exact"): 1.66,
-}
-"""Step over step of gaussian + mip, from benchmarks/results/2026-11-cpu.md."""
+def test_costs_are_known_for_every_kernel_and_filter() -> None:
+    assert set(RELATIVE_COST) == set(PAIRS)
+    plain = {("gaussian", "none"), ("gaussian", "mip")}
+    assert {pair for pair, cost in RELATIVE_COST.items() if cost == 1.0} == plain
+    assert all(1.2 < cost < 3.0 for pair, cost in RELATIVE_COST.items() if pair not in plain)
 
 
-@pytest.mark.parametrize(("kernel", "antialias"), MEASURED)
+@pytest.mark.parametrize(("kernel", "antialias"), RELATIVE_COST)
 def test_a_plan_keeps_to_its_time_with_every_kernel_and_filter(kernel: Kernel, antialias: Antialias) -> None:
     """Photos of 0.16 million pixels, smaller at first, and 300,000 Gaussians, 85 % of them on average."""
     options = FitOptions(preset="default", budget=300_000, kernel=kernel, antialias=antialias)
@@ -57,14 +52,16 @@ def test_a_plan_keeps_to_its_time_with_every_kernel_and_filter(kernel: Kernel, a
     goal = GOALS["default"]
     assert goal.least < made.iterations < goal.most, "neither bound decides"
     area = 0.08 / 16 + 0.22 / 4 + 0.7
-    seconds = (0.115 * 0.16 * area + 0.002 * 30 * 0.85) * MEASURED[kernel, antialias]
+    seconds = (0.115 * 0.16 * area + 0.002 * 30 * 0.85) * RELATIVE_COST[kernel, antialias]
     assert goal.seconds - 60 * seconds < made.iterations * seconds < goal.seconds + 60 * seconds
 
 
 def test_a_gpu_does_all_steps_whatever_the_kernel_and_filter() -> None:
     """Nothing is measured there, so nothing is guessed."""
     machine = Machine(2, 64.0, "cuda:0", gpu_memory_gib=8.0)
-    counts = {plan(machine, kernel=kernel, antialias=antialias).iterations for kernel, antialias in MEASURED}
+    counts = {
+        plan(machine, kernel=kernel, antialias=antialias).iterations for kernel, antialias in RELATIVE_COST
+    }
     assert counts == {GPU_GOALS["default"].most}
 
 
