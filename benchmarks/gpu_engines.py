@@ -15,9 +15,10 @@ from torch import Tensor
 
 from splat.device_core import core_for
 from splat.fit.engine import Engine
-from splat.fit.losses import L1Ssim, photometric_loss
+from splat.fit.losses import L1Ssim, PhotometricLoss, photometric_loss
 from splat.fit.scene import TrainedScene
 from splat.rasterize import RenderSettings, rasterize
+from splat.rasterize.direct import DirectPass
 
 RATE = 1e-9
 RATES = dict.fromkeys(("means", "quats", "log_scales", "logit_opacities", "sh0", "sh_rest", "shape"), RATE)
@@ -80,19 +81,18 @@ class OurStep:
         self.scene = TrainedScene(work.gaussians.to(device), RATES, Engine("native", device))
         self.photo = (work.photo * 255).round().to(torch.uint8).to(device)
         self.settings = RenderSettings(antialias=antialias)  # type: ignore[arg-type]
+        self.direct = DirectPass(device)
 
     def run(self, mark: Mark) -> None:
         """As ``Step.run``."""
         self.core.deterministic = self.deterministic  # type: ignore[attr-defined]
         scene = self.scene
-        target = scene.gradient_target(RATES)
-        rendered = rasterize(
-            scene.gaussians, self.camera, self.settings, "native", check=False, target=target
-        )
+        rendered = self.direct.render(scene.gaussians, self.camera, self.settings)
         mark("forward")
-        loss = L1Ssim.apply(rendered.color, self.photo, None, SSIM_WEIGHT)
+        _, v_color = PhotometricLoss(SSIM_WEIGHT).with_gradient(rendered.color, self.photo)
         mark("loss")
-        loss.backward()
+        target = scene.gradient_target(RATES)
+        self.direct.backward(v_color, target)
         scene.adopt(target)
         mark("backward")
         scene.step(RATES)

@@ -16,9 +16,10 @@ from scenes import generalised, procedural
 
 from splat.device_core import core_for
 from splat.fit.engine import Engine
-from splat.fit.losses import L1Ssim
+from splat.fit.losses import L1Ssim, PhotometricLoss
 from splat.fit.scene import TrainedScene
 from splat.rasterize import RenderSettings, rasterize
+from splat.rasterize.direct import DirectPass
 
 SKIPPED = 77
 PAIRS = ("gaussian+none", "gaussian+mip", "gaussian+moment", "gaussian+exact", "gaussian+analytic",
@@ -33,14 +34,19 @@ def step(pair: str, geometry: bool, device: torch.device) -> float:
     start = generalised(work.gaussians) if kernel == "gef" else work.gaussians
     scene = TrainedScene(replace(start, antialias=antialias).to(device), RATES, Engine("native", device))  # type: ignore[arg-type]
     settings = RenderSettings(antialias=antialias, geometry=geometry)  # type: ignore[arg-type]
-    target = None if geometry else scene.gradient_target(RATES)
-    rendered = rasterize(scene.gaussians, work.camera, settings, "native", check=False, target=target)
-    loss = L1Ssim.apply(rendered.color, work.photo.to(device), None, 0.2)
+    photo = work.photo.to(device)
     if geometry:
+        rendered = rasterize(scene.gaussians, work.camera, settings, "native", check=False)
         assert rendered.depth is not None and rendered.normals is not None
+        loss = L1Ssim.apply(rendered.color, photo, None, 0.2)
         loss = loss + rendered.depth.mean() + rendered.normals.sum() + rendered.alpha.mean()
-    loss.backward()
-    scene.adopt(target)
+        loss.backward()
+    else:
+        direct, target = DirectPass(device), scene.gradient_target(RATES)
+        rendered = direct.render(scene.gaussians, work.camera, settings)
+        loss, v_color = PhotometricLoss(0.2).with_gradient(rendered.color, photo)
+        direct.backward(v_color, target)
+        scene.adopt(target)
     scene.step(RATES)
     value = float(loss.detach())
     for name, tensor in scene.gaussians.parameters().items():

@@ -23,10 +23,11 @@ from scenes import Workload, add_options, generalised, workload
 from splat import native_core
 from splat.device_core import core_for
 from splat.fit.engine import Engine
-from splat.fit.losses import L1Ssim, photometric_loss
+from splat.fit.losses import PhotometricLoss, photometric_loss
 from splat.fit.scene import TrainedScene
 from splat.gaussians import Gaussians
 from splat.rasterize import RenderSettings, rasterize
+from splat.rasterize.direct import DirectPass
 
 clock = time.perf_counter
 RATES = dict.fromkeys(("means", "quats", "log_scales", "logit_opacities", "sh0", "sh_rest", "shape"), 1e-7)
@@ -45,25 +46,24 @@ class Iteration:
         self.work = work
         self.scene = TrainedScene(work.gaussians, RATES, Engine("native"))
         self.settings = RenderSettings(antialias=antialias)  # type: ignore[arg-type]
+        self.direct = DirectPass(torch.device("cpu"))
 
     def step(self) -> dict[str, float]:
         """Seconds by stage."""
         begin = clock()
         scene = self.scene
-        target = scene.gradient_target(RATES)
-        rendered = rasterize(
-            scene.gaussians, self.work.camera, self.settings, "native", check=False, target=target
-        )
+        rendered = self.direct.render(scene.gaussians, self.work.camera, self.settings)
         forward = clock()
-        loss = L1Ssim.apply(rendered.color, self.work.photo, None, 0.2)
+        loss, v_color = PhotometricLoss().with_gradient(rendered.color, self.work.photo)
         lossed = clock()
-        loss.backward()
+        target = scene.gradient_target(RATES)
+        self.direct.backward(v_color, target)
         scene.adopt(target)
         backward = clock()
         scene.step(RATES)
         scene.clear_gradients()
         end = clock()
-        del rendered, loss
+        del rendered, loss, v_color
         stages = dict(zip(STAGES, idle_frames()[-1].seconds, strict=True))
         inside = sum(stages.values())
         stages["loss"] = lossed - forward

@@ -64,6 +64,12 @@ class PhotometricLoss:
         """See ``Loss``; float32, or a uint8 photo. A mask that keeps nothing gives 0."""
         return L1Ssim.apply(image, target, mask, self.ssim_weight)
 
+    def with_gradient(
+        self, image: Tensor, target: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The loss and dL/d(image), [H, W, 3], without autograd; arguments and errors as the call."""
+        return _l1_ssim(image, target, mask, self.ssim_weight)
+
     def state_dict(self) -> dict[str, Tensor | float]:
         """Nothing: this loss has no state."""
         return {}
@@ -84,19 +90,9 @@ class L1Ssim(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, target: Tensor, mask: Tensor | None, ssim_weight: float) -> Tensor:
         """Arguments as ``PhotometricLoss``; returns a float32 scalar."""
-        _check_pair(image, target, mask)
-        if image.dtype != torch.float32 or target.dtype not in (torch.float32, torch.uint8):
-            raise SplatError(
-                f"the native loss got {image.dtype}, {target.dtype}",
-                expected="torch.float32; the photo may be torch.uint8",
-            )
-        core = core_for(image.device)
-        render, photo = image.detach().contiguous(), target.detach().contiguous()
-        gradient = torch.empty_like(render)
-        kept = None if mask is None else mask.contiguous()
-        values = core.loss(render, photo, kept, float(ssim_weight), gradient)
+        value, gradient = _l1_ssim(image, target, mask, ssim_weight)
         ctx.save_for_backward(gradient)
-        return values[0]
+        return value
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
@@ -105,6 +101,37 @@ class L1Ssim(torch.autograd.Function):
         if grad_output.device.type == "cpu" and float(grad_output) == 1.0:
             return gradient, None, None, None
         return gradient * grad_output, None, None, None
+
+
+def _l1_ssim(image: Tensor, target: Tensor, mask: Tensor | None, ssim_weight: float) -> tuple[Tensor, Tensor]:
+    """The native loss and its gradient."""
+    _check_pair(image, target, mask)
+    if image.dtype != torch.float32 or target.dtype not in (torch.float32, torch.uint8):
+        raise SplatError(
+            f"the native loss got {image.dtype}, {target.dtype}",
+            expected="torch.float32; the photo may be torch.uint8",
+        )
+    core = core_for(image.device)
+    render, photo = image.detach().contiguous(), target.detach().contiguous()
+    gradient = torch.empty_like(render)
+    kept = None if mask is None else mask.contiguous()
+    return core.loss(render, photo, kept, float(ssim_weight), gradient)[0], gradient
+
+
+def value_and_gradient(
+    loss: Loss, image: Tensor, target: Tensor, mask: Tensor | None = None, done: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Any loss and dL/d(image), [H, W, 3]; ``image`` itself stays out of any autograd graph.
+
+    Arguments as ``Loss``.
+    """
+    if isinstance(loss, PhotometricLoss):
+        return loss.with_gradient(image, target, mask)
+    leaf = image.detach().requires_grad_()
+    with torch.enable_grad():
+        value = loss(leaf, target, mask, done)
+        (gradient,) = torch.autograd.grad(value, leaf)
+    return value.detach(), gradient
 
 
 def photometric_loss(

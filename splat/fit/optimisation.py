@@ -16,6 +16,7 @@ from splat.capture.types import Capture
 from splat.errors import SplatError
 from splat.fit.engine import Engine
 from splat.fit.filter3d import UPDATE_EVERY, Filter3D
+from splat.fit.losses import value_and_gradient
 from splat.fit.out_of_memory import OutOfMemory
 from splat.fit.photos import RGB, PhotoSource
 from splat.fit.presets import Plan
@@ -25,6 +26,7 @@ from splat.fit.viewpoints import ViewOrder
 from splat.gaussians import Gaussians
 from splat.morton import morton_order
 from splat.rasterize import Rendered, RenderSettings, rasterize
+from splat.rasterize.direct import DirectPass
 
 LOOK_AHEAD = 4
 CHECK_EVERY = 50
@@ -68,6 +70,8 @@ class Optimisation:
         if plan.filter3d:
             cameras = [capture.views[index].camera for index in capture.train]
             self.filter = Filter3D(cameras, engine.device)
+        straight = engine.name == "native" and self.filter is None
+        self._direct = DirectPass(engine.device) if straight else None
         self._view: int | None = None
         self.change: Change | None = None
         self._order = ViewOrder(capture.train, plan.seed)
@@ -133,20 +137,33 @@ class Optimisation:
         photo = self.photos.get(view, factor, background if self.plan.random_background else None)
         settings = self._settings(iteration, background)
         screen = self.strategy.reads_screen(iteration)
-        target = None if self.filter else scene.gradient_target(rates, screen)
-        rendered = rasterize(self._shown(), camera, settings, self.engine.name, check=False, target=target)
-        loss = self.loss(rendered.color, photo.pixels, photo.mask, iteration / self.plan.iterations)
-        value: Tensor | float = loss.detach()
-        if self.engine.device.type == "cpu":  # elsewhere this would wait for the device; see mean_loss
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise self._broken("the loss is not a finite number")
+        done = iteration / self.plan.iterations
+        if self._direct is not None:
+            rendered = self._direct.render(scene.gaussians, camera, settings, screen)
+            loss, v_color = value_and_gradient(self.loss, rendered.color, photo.pixels, photo.mask, done)
+            value = self._finite(loss)
+            target = scene.gradient_target(rates, screen)
+            self._direct.backward(v_color, target)
+            scene.adopt(target)
+            self._losses.append(value)
+            return rendered
+        rendered = rasterize(self._shown(), camera, settings, self.engine.name, check=False)
+        loss = self.loss(rendered.color, photo.pixels, photo.mask, done)
+        value = self._finite(loss.detach())
         scene.clear_gradients()
         if loss.requires_grad:
             loss.backward()
-            scene.adopt(target)
         self._losses.append(value)
         return rendered
+
+    def _finite(self, loss: Tensor) -> Tensor | float:
+        """The loss as a number; on a device that would wait for it, so there ``mean_loss`` looks."""
+        if self.engine.device.type != "cpu":
+            return loss
+        value = float(loss)
+        if not math.isfinite(value):
+            raise self._broken("the loss is not a finite number")
+        return value
 
     def _after_step(self, rates: dict[str, float]) -> None:
         """Densify and check, when due."""
@@ -166,6 +183,8 @@ class Optimisation:
             Bytes that were of photos, which are not kept there any more.
         """
         self.scene.forget_gradients()
+        if self._direct is not None:
+            self._direct.release()
         freed = self.photos.release()
         gc.collect()  # what the error that led here may still hold
         self.engine.release()

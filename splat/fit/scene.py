@@ -38,34 +38,28 @@ class TrainedScene:
             {k: v.detach().to(self.device, copy=True) for k, v in start.parameters().items()}, start.antialias
         )
         self.adam = engine.adam(self.gaussians.parameters(), rates, sh_every)
-        self._fused = engine.name == "native"
         self._buffers: dict[str, Tensor] = {}
 
     def __len__(self) -> int:
         return len(self.gaussians)
 
-    def gradient_target(self, rates: dict[str, float], screen: bool = True) -> GradientTarget | None:
+    def gradient_target(self, rates: dict[str, float], screen: bool = True) -> GradientTarget:
         """Where a backward pass through the native rasteriser may put this scene's gradients.
 
-        It takes the optimiser's step on "sh" with it; ``adopt`` the target afterwards. None where the
-        native core is not in use.
+        It takes the optimiser's step on "sh" with it; ``adopt`` the target afterwards.
 
         Args:
             rates: learning rate by optimiser group.
             screen: whether the screen gradients of the render are wanted.
         """
-        if not self._fused:
-            return None
         self.adam.rates.update(rates)
         for name, value in self.gaussians.parameters().items():
             if name != "sh" and (name not in self._buffers or self._buffers[name].shape != value.shape):
                 self._buffers[name] = torch.empty_like(value.detach())
         return GradientTarget(self._buffers, self.adam.sh_step(), screen)
 
-    def adopt(self, target: GradientTarget | None) -> None:
-        """Take the gradients that a backward pass put into ``target``; None: autograd set them."""
-        if target is None:
-            return
+    def adopt(self, target: GradientTarget) -> None:
+        """Take the gradients that a backward pass put into ``target``."""
         self.adam.sh_stepped()
         for name, value in self.gaussians.parameters().items():
             value.grad = target.buffers.get(name)

@@ -22,7 +22,7 @@ from splat.rasterize.settings import DILATION, RenderSettings
 from splat.rasterize.subpixels import pooled
 
 
-class _Lease:
+class Lease:
     """A core's ``Frame`` for the time between a render and its backward."""
 
     def __init__(self, core: Core) -> None:
@@ -33,7 +33,7 @@ class _Lease:
         self.core.free(self.frame)
 
 
-class _View:
+class View:
     """The camera and settings as the core takes them."""
 
     def __init__(self, camera: Camera, settings: RenderSettings, sh_stored: int) -> None:
@@ -73,11 +73,11 @@ class _Rasterize(torch.autograd.Function):
         shape: Tensor | None,
         world_to_camera: Tensor,
         screen: Tensor | None,
-        view: _View,
+        view: View,
         target: GradientTarget | None,
         core: Core,
     ) -> tuple[Tensor | None, ...]:
-        lease = _Lease(core)
+        lease = Lease(core)
         given = (means, quats, log_scales, logit_opacities, sh, shape)
         scene = [None if t is None else t.detach().contiguous() for t in given]
         device = core.device
@@ -141,7 +141,8 @@ def _gradient_buffers(
     return [target.buffers.get(name) for name in (*PARAMETERS, "shape")], target.sh_step
 
 
-def _check(gaussians: Gaussians) -> None:
+def check_types(gaussians: Gaussians) -> None:
+    """Raise SplatError unless all tensors are float32 on one device."""
     device = gaussians.means.device
     for name, tensor in gaussians.parameters().items():
         if tensor.dtype != torch.float32 or tensor.device != device:
@@ -160,7 +161,7 @@ def rasterize_native(
     Raises:
         SplatError: the core is not built, or not for this device, or a tensor is not float32 on it.
     """
-    _check(gaussians)
+    check_types(gaussians)
     core = core_for(gaussians.means.device)
     scene = [getattr(gaussians, name) for name in PARAMETERS]
     shape = gaussians.shape if gaussians.kernel == "gef" else None
@@ -173,7 +174,7 @@ def rasterize_native(
     # A move by one pixel is one by ``side`` samples.
     probe = screen if screen is None or side == 1 else side * screen
     samples = camera if side == 1 else camera.resized(side * camera.width, side * camera.height)
-    view = _View(samples, settings, gaussians.sh.shape[1])
+    view = View(samples, settings, gaussians.sh.shape[1])
     color, alpha, radii, depth_sum, median, normals = _Rasterize.apply(
         *scene, shape, pose, probe, view, target, core
     )

@@ -24,6 +24,7 @@ from splat.fit.out_of_memory import ENOUGH, SETTLED, TRIES, MemoryGuard, NoRoom,
 from splat.fit.presets import plan_fit
 from splat.fit.run import RunFolder
 from splat.fit.trainer import fit
+from splat.rasterize.direct import DirectPass
 from tests.fit.synthetic import synthetic_capture
 
 CAPTURE = synthetic_capture()
@@ -81,6 +82,7 @@ def fail_in_photo(run: Optimisation, patch: pytest.MonkeyPatch) -> None:
 
 def fail_in_render(run: Optimisation, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(module, "rasterize", raising)
+    patch.setattr(DirectPass, "render", raising)
 
 
 def fail_in_backward(run: Optimisation, patch: pytest.MonkeyPatch) -> None:
@@ -88,7 +90,11 @@ def fail_in_backward(run: Optimisation, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(run, "loss", lambda *args: RaisesOnTheWayBack.apply(loss(*args)))
 
 
-@pytest.mark.parametrize("fail", [fail_in_photo, fail_in_render, fail_in_backward])
+def fail_in_direct_backward(run: Optimisation, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(DirectPass, "backward", raising)
+
+
+@pytest.mark.parametrize("fail", [fail_in_photo, fail_in_render, fail_in_backward, fail_in_direct_backward])
 @pytest.mark.parametrize("at", [0, 17])
 def test_step_that_fails_on_the_way_leaves_no_trace(
     fail: Callable[..., None], at: int, monkeypatch: pytest.MonkeyPatch
@@ -313,8 +319,13 @@ def test_work_is_tried_again_once_after_a_release() -> None:
 
 def run_out(patch: pytest.MonkeyPatch, when: Callable[[int], bool]) -> None:
     """Let rendering run out of memory in the calls that ``when`` picks."""
-    rasterize, calls = module.rasterize, iter(range(10**9))
-    patch.setattr(module, "rasterize", lambda *a, **k: (raising if when(next(calls)) else rasterize)(*a, **k))
+    calls = iter(range(10**9))
+
+    def failing(render: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *a, **k: (raising if when(next(calls)) else render)(*a, **k)
+
+    patch.setattr(module, "rasterize", failing(module.rasterize))
+    patch.setattr(DirectPass, "render", failing(DirectPass.render))
 
 
 def test_fit_goes_on_with_less_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

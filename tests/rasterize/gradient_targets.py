@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from splat.rasterize import RenderSettings, rasterize
+from splat.rasterize.direct import DirectPass
 from splat.rasterize.gradient_target import GradientTarget
 from tests.rasterize.scenes import cast, posed, scene_of, trainable
 
@@ -25,6 +26,20 @@ def gradients(settings: RenderSettings, kernel: str, target: bool, screen: bool)
     return {n: t.clone() for n, t in (got | seen).items() if t is not None}
 
 
+def direct_gradients(
+    settings: RenderSettings, kernel: str, screen: bool, into: DirectPass
+) -> dict[str, Tensor]:
+    """The same by a ``DirectPass``; with them the image."""
+    scene = trainable(cast(scene_of(kernel, 150, 4), torch.float32))
+    buffers = {n: torch.full_like(t, torch.nan) for n, t in scene.parameters().items()}
+    rendered = into.render(scene, posed(50, 37, torch.float32), settings, screen)
+    weights = torch.randn(37, 50, 3, generator=torch.Generator().manual_seed(1))
+    into.backward(weights, GradientTarget(buffers, screen=screen))
+    assert all(t.grad is None for t in scene.parameters().values())
+    seen = {} if rendered.screen is None else {"screen": rendered.screen.grad}
+    return {n: t.clone() for n, t in (buffers | seen).items() if t is not None}
+
+
 def assert_target_is_right(settings: RenderSettings, kernel: str) -> None:
     """The bits that autograd gets, with the screen gradients or without."""
     want = gradients(settings, kernel, target=False, screen=True)
@@ -35,3 +50,8 @@ def assert_target_is_right(settings: RenderSettings, kernel: str) -> None:
     for name, value in want.items():
         assert torch.equal(full[name], value), name
         assert name == "screen" or torch.equal(bare[name], value), name
+    direct = DirectPass(torch.device("cpu"))
+    for screen, expected in ((True, full), (False, bare), (True, full)):  # in buffers used before
+        got = direct_gradients(settings, kernel, screen, direct)
+        assert got.keys() == expected.keys()
+        assert all(torch.equal(got[name], expected[name]) for name in got), screen
