@@ -187,12 +187,14 @@ void loss(Work& work, uintptr_t stream, Image image, Target target, std::optiona
 }
 
 // One tensor's part of a step: (param, grad, exp_avg, exp_avg_sq), rates of its columns, number of the step.
-using AdamPart = std::tuple<Rows, Rows, Rows, Rows, std::vector<float>, int64_t>;
+using AdamPart = std::tuple<Rows, Rows, Rows, Rows, std::vector<double>, int64_t>;
 
 void adam_parts(Work& work, uintptr_t stream, std::vector<AdamPart> parts, double beta1, double beta2, double eps,
                 bool zero_grad) {
     std::vector<AdamTensor> tensors;
     std::vector<AdamConstants> constants;
+    std::vector<std::vector<float>> all_rates;
+    all_rates.reserve(parts.size());
     for (const auto& [param, grad, exp_avg, exp_avg_sq, rates, step] : parts) {
         const auto fits = [&p = param](const Rows& a) { return a.shape(0) == p.shape(0) && a.shape(1) == p.shape(1); };
         require(fits(grad) && fits(exp_avg) && fits(exp_avg_sq), "param, grad and the moments must have one shape");
@@ -200,8 +202,9 @@ void adam_parts(Work& work, uintptr_t stream, std::vector<AdamPart> parts, doubl
         require(columns > 0 && columns <= size_t(kAdamColumns) && (columns == 1 || columns == param.shape(1)),
                 "one rate, or one per column, 1 to 1024 columns");
         const int64_t rows = columns == 1 ? int64_t(param.size()) : int64_t(param.shape(0));
+        all_rates.emplace_back(rates.begin(), rates.end());
         tensors.push_back({param.data(), grad.data(), exp_avg.data(), exp_avg_sq.data(), rows, int64_t(columns),
-                           rates.data(), zero_grad});
+                           all_rates.back().data(), zero_grad});
         constants.push_back(adam_constants(beta1, beta2, eps, step));
     }
     work.run([&] { adam_many(tensors.data(), constants.data(), int(tensors.size()), stream_of(stream)); });
@@ -229,7 +232,7 @@ void bind_work(nb::module_& m) {
         .def("l1_ssim_bytes", &loss<ImageBytes>, "stream"_a, "image"_a.noconvert(), "target"_a.noconvert(),
              "mask"_a.noconvert().none(), "ssim_weight"_a, "grad_out"_a.noconvert().none(), "values_out"_a.noconvert(),
              about)
-        .def("adam", &adam_parts, "stream"_a, "parts"_a, "beta1"_a, "beta2"_a, "eps"_a, "zero_grad"_a = false,
+        .def("adam", &adam_parts, "stream"_a, "parts"_a.noconvert(), "beta1"_a, "beta2"_a, "eps"_a, "zero_grad"_a = false,
              "One Adam step in place on each of the parts: (param [N, M], grad, exp_avg, exp_avg_sq, rates [1 or M], "
              "number of the step).")
         .def("knn_mean_squared", &spacing, "stream"_a, "points"_a.noconvert(), "k"_a, "out"_a.noconvert());

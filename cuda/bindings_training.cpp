@@ -4,6 +4,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
 
 #include <cmath>
 #include <optional>
@@ -29,8 +30,7 @@ using Bytes = Cpu<const uint8_t, nb::shape<-1, -1, 3>>;
 using ImageOut = Cpu<float, nb::shape<-1, -1, 3>>;
 using Mask = Cpu<const bool, nb::ndim<2>>;
 using Flat = Cpu<float, nb::ndim<1>>;
-using FlatIn = Cpu<const float, nb::ndim<1>>;
-using Rows = Cpu<float, nb::ndim<2>>;
+using Any = Cpu<float>;
 using Points = Cpu<const float, nb::shape<-1, 3>>;
 
 template <class A>
@@ -42,8 +42,8 @@ std::string shape_text(const A& a) {
 
 template <class A, class B>
 void same_shape(const A& a, const B& b, const char* what) {
-    bool same = true;
-    for (size_t i = 0; i < a.ndim(); ++i) same = same && a.shape(i) == b.shape(i);
+    bool same = a.ndim() == b.ndim();
+    for (size_t i = 0; same && i < a.ndim(); ++i) same = same && a.shape(i) == b.shape(i);
     if (same) return;
     throw nb::value_error((std::string(what) + " has shape " + shape_text(b) + ", expected " + shape_text(a)).c_str());
 }
@@ -86,32 +86,31 @@ double ssim(Image image, Image target, std::optional<Mask> mask) {
     return kernels().l1_ssim(in).ssim;
 }
 
-template <class A>
-void adam_step(A& param, A& grad, A& exp_avg, A& exp_avg_sq, const float* rates, size_t columns,
-               const AdamConstants& constants, bool zero_grad) {
-    same_shape(param, grad, "grad");
-    same_shape(param, exp_avg, "exp_avg");
-    same_shape(param, exp_avg_sq, "exp_avg_sq");
-    const AdamTensor tensor{param.data(), grad.data(), exp_avg.data(), exp_avg_sq.data(), int64_t(param.shape(0)),
-                            int64_t(columns), rates, zero_grad};
+// One tensor's part of a step: (param, grad, exp_avg, exp_avg_sq), rates of its columns, number of the step.
+// Rates are double: without conversions, which would copy arrays, nanobind takes no other float from Python.
+using AdamPart = std::tuple<Any, Any, Any, Any, std::vector<double>, int64_t>;
+
+void adam(const std::vector<AdamPart>& parts, double beta1, double beta2, double eps, bool zero_grad) {
+    std::vector<AdamTensor> tensors;
+    std::vector<AdamConstants> constants;
+    std::vector<std::vector<float>> all_rates;
+    all_rates.reserve(parts.size());
+    for (const auto& [param, grad, exp_avg, exp_avg_sq, rates, step] : parts) {
+        same_shape(param, grad, "grad");
+        same_shape(param, exp_avg, "exp_avg");
+        same_shape(param, exp_avg_sq, "exp_avg_sq");
+        const size_t rows = param.ndim() ? param.shape(0) : 0, columns = rates.size();
+        if (columns == 0 || columns > size_t(kAdamColumns) || (columns > 1 && rows * columns != param.size()))
+            throw nb::value_error((std::to_string(columns) + " rates for a parameter of shape " + shape_text(param) +
+                                   "; one, or one per column, 1 to " + std::to_string(kAdamColumns) + " columns")
+                                      .c_str());
+        all_rates.emplace_back(rates.begin(), rates.end());
+        tensors.push_back({param.data(), grad.data(), exp_avg.data(), exp_avg_sq.data(),
+                           int64_t(param.size() / columns), int64_t(columns), all_rates.back().data(), zero_grad});
+        constants.push_back(adam_constants(beta1, beta2, eps, step));
+    }
     nb::gil_scoped_release release;
-    kernels().adam(tensor, constants);
-}
-
-void adam(Flat param, Flat grad, Flat exp_avg, Flat exp_avg_sq, float lr, double beta1, double beta2, double eps,
-          int64_t step, bool zero_grad) {
-    adam_step(param, grad, exp_avg, exp_avg_sq, &lr, 1, adam_constants(beta1, beta2, eps, step), zero_grad);
-}
-
-void adam_rows(Rows param, Rows grad, Rows exp_avg, Rows exp_avg_sq, FlatIn lrs, double beta1, double beta2,
-               double eps, int64_t step, bool zero_grad) {
-    const size_t columns = param.shape(1);
-    if (lrs.shape(0) != columns || columns == 0 || columns > kAdamColumns)
-        throw nb::value_error(("lrs has shape " + shape_text(lrs) + ", the parameter " + shape_text(param) +
-                               "; one rate per column, 1 to " + std::to_string(kAdamColumns) + " columns")
-                                  .c_str());
-    adam_step(param, grad, exp_avg, exp_avg_sq, lrs.data(), columns, adam_constants(beta1, beta2, eps, step),
-              zero_grad);
+    kernels().adam(tensors.data(), constants.data(), int(tensors.size()));
 }
 
 void mean_squared_spacing(Points points, int k, Flat out) {
@@ -139,12 +138,9 @@ void bind_training(nb::module_& m) {
           "mask"_a.noconvert().none(), "ssim_weight"_a, "grad_out"_a.noconvert(), loss);
     m.def("ssim", &splat::ssim, "image"_a.noconvert(), "target"_a.noconvert(),
           "mask"_a.noconvert().none() = nb::none(), "Mean SSIM of two [H, W, 3] images.");
-    m.def("adam", &splat::adam, "param"_a.noconvert(), "grad"_a.noconvert(), "exp_avg"_a.noconvert(),
-          "exp_avg_sq"_a.noconvert(), "lr"_a, "beta1"_a, "beta2"_a, "eps"_a, "step"_a, "zero_grad"_a = false,
-          "One Adam step on flat arrays, in place; step counts from 1.");
-    m.def("adam_rows", &splat::adam_rows, "param"_a.noconvert(), "grad"_a.noconvert(), "exp_avg"_a.noconvert(),
-          "exp_avg_sq"_a.noconvert(), "lrs"_a.noconvert(), "beta1"_a, "beta2"_a, "eps"_a, "step"_a,
-          "zero_grad"_a = false, "One Adam step on [N, M] arrays with a learning rate per column.");
+    m.def("adam", &splat::adam, "parts"_a.noconvert(), "beta1"_a, "beta2"_a, "eps"_a, "zero_grad"_a = false,
+          "One Adam step in place on each of the parts: (param [N, ...], grad, exp_avg, exp_avg_sq, rates [1, or one "
+          "per column of the tensors as [N, M]], number of the step, from 1).");
     m.def("knn_mean_squared", &splat::mean_squared_spacing, "points"_a.noconvert(), "k"_a, "out"_a.noconvert(),
           "Mean squared distance of each point [N, 3] to its k nearest others (all of them if fewer), exact.");
 }

@@ -27,12 +27,12 @@ class AdamStep:
 
     Attributes:
         tensors: parameter, gradient, and the two moments, of one shape [N, ...].
-        rates: [1] learning rate, or [M] of the columns of the tensors as [N, M]; on the processor.
+        rates: one learning rate, or those of the columns of the tensors as [N, M].
         number: of the step, from 1.
     """
 
     tensors: tuple[Tensor, Tensor, Tensor, Tensor]
-    rates: Tensor
+    rates: list[float]
     number: int
 
 
@@ -42,14 +42,14 @@ class ShPart:
 
     Attributes:
         tensors: sh [N, K, 3] and its two moments.
-        rates: [K * 3] learning rates; on the processor.
+        rates: K * 3 learning rates.
         number: of the step, from 1.
         waiting: shaped as sh: where gradients add up until a step is due; or None.
         due: whether this is one.
     """
 
     tensors: tuple[Tensor, Tensor, Tensor]
-    rates: Tensor
+    rates: list[float]
     number: int
     waiting: Tensor | None = None
     due: bool = True
@@ -143,13 +143,8 @@ class CpuCore:
 
     def adam(self, steps: Sequence[AdamStep], constants: AdamConstants) -> None:
         """As ``Core.adam``."""
-        for step in steps:
-            if step.rates.numel() == 1:
-                flat = [self.array(tensor.view(-1)) for tensor in step.tensors]
-                self.native.adam(*flat, float(step.rates), *constants, step.number)
-            else:
-                rows = [self.array(tensor.flatten(1)) for tensor in step.tensors]
-                self.native.adam_rows(*rows, self.array(step.rates), *constants, step.number)
+        parts = [(*map(self.array, step.tensors), step.rates, step.number) for step in steps]
+        self.native.adam(parts, *constants)
 
     def sh_step(self, part: ShPart, constants: AdamConstants) -> Any:
         """As ``Core.sh_step``."""
@@ -221,7 +216,7 @@ class CudaCore:
     def adam(self, steps: Sequence[AdamStep], constants: AdamConstants) -> None:
         """As ``Core.adam``; one launch for all."""
         parts = [
-            (*(self.array(_rows(tensor)) for tensor in step.tensors), step.rates.tolist(), step.number)
+            (*(self.array(_rows(tensor)) for tensor in step.tensors), step.rates, step.number)
             for step in steps
         ]
         self.work.adam(self.stream(), parts, *constants)
@@ -257,7 +252,7 @@ def _rows(tensor: Tensor) -> Tensor:
 def _sh_step(make: Any, core: Core, part: ShPart, constants: AdamConstants) -> Any:
     arrays = map(core.array, part.tensors)
     waiting = core.array(part.waiting)
-    return make(*arrays, part.rates.tolist(), *constants, part.number, waiting, part.due)
+    return make(*arrays, part.rates, *constants, part.number, waiting, part.due)
 
 
 cores: dict[torch.device, Core] = {}

@@ -1,6 +1,9 @@
 // Fused Adam step (adam_step.h), limited by memory bandwidth.
 #pragma once
 
+#include <algorithm>
+#include <vector>
+
 #include "../adam_step.h"
 #include "pool.h"
 #include "simd.h"
@@ -26,7 +29,7 @@ SPLAT_HD void adam_update(const AdamConstants& c, vf g, vf rate, int n, float* p
 
 namespace adam_detail {
 
-constexpr int64_t kTask = 1 << 15;  // elements of a task
+constexpr int64_t kTask = 1 << 13;  // elements of a task
 
 // W (or the first n) elements at i.
 template <bool Whole>
@@ -38,21 +41,30 @@ SPLAT_HD void step(const AdamTensor& t, const AdamConstants& c, int64_t i, int n
 
 }  // namespace adam_detail
 
-inline void adam(const AdamTensor& t, const AdamConstants& c) {
+// One step on each of `count` tensors.
+inline void adam(const AdamTensor* tensors, const AdamConstants* constants, int count) {
     using namespace adam_detail;
-    float rates[kAdamColumns + W];  // periodic, so that W rates can be loaded from any column
-    for (int64_t i = 0; i < t.columns + W; ++i) rates[i] = t.rates[i % t.columns] * c.inverse_bias1;
-    const int64_t total = t.rows * t.columns;
-    const int64_t tasks = (total + kTask - 1) / kTask, step_columns = W % t.columns;
-    pool().parallel_for(tasks, [&](int64_t task) {
-        const int64_t end = total < (task + 1) * kTask ? total : (task + 1) * kTask;
-        int64_t i = task * kTask, column = i % t.columns;
+    std::vector<int64_t> first(size_t(count) + 1, 0);     // task of each tensor
+    std::vector<std::vector<float>> rates;                // periodic: W of them from any column
+    rates.resize(size_t(count));
+    for (int k = 0; k < count; ++k) {
+        const AdamTensor& t = tensors[k];
+        first[k + 1] = first[k] + (t.rows * t.columns + kTask - 1) / kTask;
+        for (int64_t i = 0; i < t.columns + W; ++i) rates[k].push_back(t.rates[i % t.columns] * constants[k].inverse_bias1);
+    }
+    pool().parallel_for(first[count], [&](int64_t task) {
+        const int k = int(std::upper_bound(first.begin(), first.end(), task) - first.begin()) - 1;
+        const AdamTensor& t = tensors[k];
+        const AdamConstants& c = constants[k];
+        const int64_t begin = (task - first[k]) * kTask, total = t.rows * t.columns;
+        const int64_t end = total < begin + kTask ? total : begin + kTask, step_columns = W % t.columns;
+        int64_t i = begin, column = i % t.columns;
         for (; i + W <= end; i += W) {
-            step<true>(t, c, i, W, vf::load(rates + column));
+            step<true>(t, c, i, W, vf::load(rates[k].data() + column));
             column += step_columns;
             if (column >= t.columns) column -= t.columns;
         }
-        if (i < end) step<false>(t, c, i, int(end - i), vf::load(rates + column));
+        if (i < end) step<false>(t, c, i, int(end - i), vf::load(rates[k].data() + column));
     });
 }
 

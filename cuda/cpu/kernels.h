@@ -30,7 +30,7 @@ struct Kernels {
 
     // training (training.h, bindings_training.cpp)
     SsimResult (*l1_ssim)(const SsimInput&);
-    void (*adam)(const AdamTensor&, const AdamConstants&);
+    void (*adam)(const AdamTensor*, const AdamConstants*, int count);
 };
 
 // The kernels in use. The best set the processor supports, or what set_isa() or the environment

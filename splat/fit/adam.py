@@ -149,15 +149,13 @@ class Adam:
     def _sh_due(self) -> bool:
         return self.moments["sh"].waited + 1 >= self.sh_every
 
-    def rates_of(self, name: str, value: Tensor) -> Tensor:
-        """[1] learning rate of a tensor, or those of its columns."""
-        return self.column_rates(value.shape[1]) if name == "sh" else torch.tensor([float(self.rates[name])])
+    def rates_of(self, name: str, value: Tensor) -> list[float]:
+        """The learning rate of a tensor, or those of its columns."""
+        return self.column_rates(value.shape[1]) if name == "sh" else [self.rates[name]]
 
-    def column_rates(self, coefficients: int) -> Tensor:
-        """[K * 3] float32 learning rate of each column of "sh" as [N, K * 3]."""
-        rates = torch.full((coefficients * 3,), float(self.rates["sh_rest"]), dtype=torch.float32)
-        rates[:3] = float(self.rates["sh0"])
-        return rates
+    def column_rates(self, coefficients: int) -> list[float]:
+        """Learning rate of each column of "sh" as [N, K * 3]."""
+        return [self.rates["sh0"]] * 3 + [self.rates["sh_rest"]] * (3 * coefficients - 3)
 
     def keep(self, index: Tensor) -> None:
         """Keep the rows of ``index`` (bool mask [N], or int64 row numbers in their new order)."""

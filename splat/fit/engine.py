@@ -27,7 +27,7 @@ class PlainAdam(Adam):
         for step in steps:
             value, grad, first, second = step.tensors
             state = Moments(first, second, step.number - 1)
-            rates = step.rates.to(value.device)
+            rates = torch.tensor(step.rates, device=value.device)
             if rates.numel() > 1:
                 rates = rates.view(1, *value.shape[1:])
             adam_reference(value, grad, state, rates, self.betas, self.eps)

@@ -44,8 +44,7 @@ def _added(case: Case, state: list[Tensor], fused: bool) -> list[Tensor]:
         elif seed < 2:
             assert total.any() and torch.equal(sh, state[0]) and torch.equal(second, state[2])
     if not fused:
-        rows = [t.flatten(1) for t in (sh, total, first, second)]
-        native.adam_rows(*rows, torch.tensor(rates), *BETAS, 1e-15, 7)
+        native.adam([(sh, total, first, second, rates, 7)], *BETAS, 1e-15)
         total.zero_()
     return [sh, first, second, total]
 
@@ -66,8 +65,7 @@ def _backward(case: Case, state: list[Tensor], fused: bool) -> list[Tensor]:
         None if fused else into["sh"], None, torch.zeros(len(case.scene), 4), None, step,
     )  # fmt: skip
     if not fused:
-        rows = [t.flatten(1) for t in (sh, into["sh"], first, second)]
-        native.adam_rows(*rows, torch.tensor(rates), *BETAS, 1e-15, 7)
+        native.adam([(sh, into["sh"], first, second, rates, 7)], *BETAS, 1e-15)
     return [sh, first, second, into["means"]]
 
 
