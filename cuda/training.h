@@ -27,6 +27,8 @@ struct AdamConstants {
 
 // Adam on the SH coefficients, taken where their gradient is made (stage_project_backward.h): the
 // gradient is never written. rates: one per column [sh_stored * 3], times inverse_bias1.
+// Rows without a gradient, of splats that the image does not show, keep their coefficients and moments as they
+// are, and so do columns beyond the degree in use: a step goes over what a photo shows, not over the scene.
 // With `accumulated` (shaped as param) gradients add up there from render to render: where the step is
 // due, it is taken with what has added up and this render's, and `accumulated` begins anew at 0.
 struct ShStep {
@@ -36,6 +38,9 @@ struct ShStep {
     float* accumulated = nullptr;
     bool due = true;            // of no meaning without `accumulated`
 };
+
+// Whether a step goes over all rows: what has added up may be of rows that this render has no gradient for.
+inline bool steps_all(const ShStep& s) { return s.accumulated && s.due; }
 
 constexpr int64_t kAdamColumns = 1024;  // columns with a rate of their own, at most
 

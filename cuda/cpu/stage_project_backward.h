@@ -51,10 +51,10 @@ inline void take_sh(const ShStep& s, int64_t at, int column, int n, vf gradient)
 }
 
 // The gradient of W rows' first N SH numbers to where it goes. `gradient` has room for whole parts of W, and is
-// used up.
+// used up. live: rows (bits) whose gradient is not zero.
 template <int N>
 inline void put_sh(const FrameInput& in, const FrameGradients& g, int64_t base, const int32_t* index, int lanes,
-                   vf* gradient) {
+                   uint32_t live, vf* gradient) {
     const int64_t stride = int64_t(in.sh_stored) * 3;
     if (!g.sh_step) {
         float* rows[W];
@@ -64,12 +64,14 @@ inline void put_sh(const FrameInput& in, const FrameGradients& g, int64_t base, 
     constexpr int kRoom = (N + W - 1) / W * W;
     for (int k = N; k < kRoom; ++k) gradient[k] = vf(0.f);
     for (int k = 0; k < N; k += W) transpose(gradient + k);
-    for (int l = 0; l < lanes; ++l)  // a row at a time: three streams that the processor can follow
+    for (int l = 0; l < lanes; ++l) {  // a row at a time: three streams that the processor can follow
+        if (!(live >> l & 1u) && !steps_all(*g.sh_step)) continue;
         for (int k = 0; k < N; k += W) {
             const int64_t at = (base + index[l]) * stride + k;
             if (N - k >= W) take_sh<true>(*g.sh_step, at, k, W, gradient[k + l]);
             else take_sh<false>(*g.sh_step, at, k, N - k, gradient[k + l]);
         }
+    }
 }
 
 // Columns [first, columns) of rows [from, to), whose gradient is zero.
@@ -84,7 +86,7 @@ inline void clear_sh(const FrameInput& in, const FrameGradients& g, int64_t from
         }
         return;
     }
-    if (g.sh_step->accumulated && !g.sh_step->due) return;
+    if (!steps_all(*g.sh_step)) return;
     for (int64_t i = from; i < to; ++i)
         for (int k = first; k < columns; k += W) {
             if (columns - k >= W) take_sh<true>(*g.sh_step, i * columns + k, k, W, vf(0.f));
@@ -109,6 +111,8 @@ inline void prefetch_sh(const FrameInput& in, const FrameGradients& g, int64_t b
 inline Vec3<vf> color_backward(const FrameInput& in, const FrameGradients& g, int64_t base, const int32_t* index,
                                int lanes, const ViewRay& ray, Vec3<vf> v) {
     const int count = sh_count(in.sh_degree);
+    const vf zero(0.f);
+    const uint32_t live = ~bits(abs_(v.x) <= zero) | ~bits(abs_(v.y) <= zero) | ~bits(abs_(v.z) <= zero);  // NaN too
     Room<16> basis, towards;
     Room<48> sh, out;
     sh_basis(in.sh_degree, ray.direction, basis.v);
@@ -120,10 +124,10 @@ inline Vec3<vf> color_backward(const FrameInput& in, const FrameGradients& g, in
         towards.v[k] = fma_(v.x, of[0], fma_(v.y, of[1], v.z * of[2]));
     }
     switch (in.sh_degree) {
-        case 0: put_sh<3>(in, g, base, index, lanes, out.v); break;
-        case 1: put_sh<12>(in, g, base, index, lanes, out.v); break;
-        case 2: put_sh<27>(in, g, base, index, lanes, out.v); break;
-        default: put_sh<48>(in, g, base, index, lanes, out.v);
+        case 0: put_sh<3>(in, g, base, index, lanes, live, out.v); break;
+        case 1: put_sh<12>(in, g, base, index, lanes, live, out.v); break;
+        case 2: put_sh<27>(in, g, base, index, lanes, live, out.v); break;
+        default: put_sh<48>(in, g, base, index, lanes, live, out.v);
     }
     return normalise_backward(ray.direction, ray.inverse_length,
                               sh_basis_backward(in.sh_degree, ray.direction, towards.v));

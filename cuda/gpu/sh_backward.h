@@ -85,7 +85,7 @@ struct ShPart {
     static constexpr bool kWhole = Width == 1 || (Columns > 0 && Columns % Width == 0);
     static constexpr bool kAdds = kUse == ShUse::add || kUse == ShUse::step_added;
     int at, n;          // first number, counted from the warp's first; how many there are (0 or less: none)
-    bool live;          // one of them has a gradient
+    unsigned live;      // bits: those that have a gradient
     Part<Width> param, exp_avg, exp_avg_sq, sum;
 
     // Row and column of number j. Of whole parts all are in one row.
@@ -95,23 +95,23 @@ struct ShPart {
     }
 
     __device__ __forceinline__ void load(const ShArguments& a, int64_t first, unsigned seen, int number, int total) {
-        at = number, n = total - number, live = false;
+        at = number, n = total - number, live = 0;
         if (n <= 0) return;
 #pragma unroll
         for (int j = 0; j < Width; ++j) {
             int row, column;
             place(a, j, row, column);
-            live |= (kWhole || j < n) && (seen >> (row & 31) & 1u) && column < a.used;
+            live |= unsigned((kWhole || j < n) && (seen >> (row & 31) & 1u) && column < a.used) << j;
         }
         param = Part<Width>{};
-        if (kSteps) {
+        if (kUse == ShUse::step_added || (kUse == ShUse::step && live)) {
             param = load_part<kWhole, Width>(a.step.param + first + at, n);
             exp_avg = load_part<kWhole, Width>(a.step.exp_avg + first + at, n);
             exp_avg_sq = load_part<kWhole, Width>(a.step.exp_avg_sq + first + at, n);
         } else if (live && a.degree > 0) {
             param = load_part<kWhole, Width>(a.sh + first + at, n);
         }
-        if (kAdds && (kSteps || live)) sum = load_part<kWhole, Width>(a.step.accumulated + first + at, n);
+        if (kUse == ShUse::step_added || (kUse == ShUse::add && live)) sum = load_part<kWhole, Width>(a.step.accumulated + first + at, n);
     }
 
     // Of number j; leaves the coefficient for direction_backward.
@@ -127,17 +127,17 @@ struct ShPart {
 
     template <class Shared>
     __device__ __forceinline__ void finish(const ShArguments& a, int64_t first, Shared& shared, const float* rates) {
-        if (n <= 0 || (kUse == ShUse::add && !live)) return;
+        if (n <= 0 || ((kUse == ShUse::add || kUse == ShUse::step) && !live)) return;
         Part<Width> g{};
         if (live) {
 #pragma unroll
             for (int j = 0; j < Width; ++j) g.v[j] = gradient(a, shared, j);
         }
-        bool moves = false;
+        bool moves = kUse == ShUse::step;
 #pragma unroll
         for (int j = 0; j < Width; ++j) {
             if (kAdds) g.v[j] += sum.v[j];
-            if (!kSteps) continue;
+            if (!kSteps || (kUse == ShUse::step && !(live >> j & 1u))) continue;
             int row, column;
             place(a, j, row, column);
             moves |= g.v[j] != 0.f || exp_avg.v[j] != 0.f || exp_avg_sq.v[j] != 0.f;
@@ -145,7 +145,7 @@ struct ShPart {
         }
         if (kUse == ShUse::write) store_part<kWhole, Width>(a.v_sh + first + at, n, g);
         if (kUse == ShUse::add) store_part<kWhole, Width>(a.step.accumulated + first + at, n, g);
-        // Bands that the degree does not reach yet, splats never seen: all zero, and stay so.
+        // With step_added: bands that the degree does not reach yet, splats never seen: all zero, and stay so.
         if (!kSteps || (!moves && a.step.constants.eps > 0.f)) return;
         store_part<kWhole, Width>(a.step.param + first + at, n, param);
         store_part<kWhole, Width>(a.step.exp_avg + first + at, n, exp_avg);

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from splat.errors import SplatError
 from splat.fit.adam import Adam, Moments, adam_reference
+from splat.fit.engine import PlainAdam
 
 RATES = {"means": 1e-2, "quats": 1e-3, "logit_opacities": 0.05, "sh0": 2.5e-3, "sh_rest": 1.25e-4}
 
@@ -51,6 +52,30 @@ def test_steps_are_those_of_torch() -> None:
         torch.testing.assert_close(parameters[name], copies[name], rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(parameters["sh"][:, :1], copies["sh0"], rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(parameters["sh"][:, 1:], copies["sh_rest"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [Adam, PlainAdam])
+def test_colours_without_gradient_stay(make: type[Adam]) -> None:
+    """With their moments; all other tensors take the step everywhere."""
+    parameters = scene()
+    adam, other = make(parameters, RATES), make(scene(), RATES)
+    adam.step(gradients(parameters, 1)), other.step(gradients(parameters, 1))
+    before = {name: value.clone() for name, value in parameters.items()}
+    moments = adam.moments["sh"].exp_avg.clone(), adam.moments["sh"].exp_avg_sq.clone()
+    grads = gradients(parameters, 2)
+    unseen = torch.arange(37) % 3 == 0
+    for value in grads.values():
+        value[unseen] = 0
+    adam.step(grads)
+    now = adam.moments["sh"].exp_avg, adam.moments["sh"].exp_avg_sq
+    for old, new in zip((before["sh"], *moments), (parameters["sh"], *now), strict=True):
+        assert torch.equal(new[unseen], old[unseen])
+        assert (new[~unseen] != old[~unseen]).flatten(1).any(1).all()
+    assert (parameters["means"] != before["means"])[
+        unseen
+    ].float().mean() > 0.7  # most had one before
+    other.step({**grads, "sh": torch.where(unseen[:, None, None], 1e-30, grads["sh"])})
+    torch.testing.assert_close(parameters["sh"][~unseen], other.parameters["sh"][~unseen])
 
 
 def test_reference_is_torchs() -> None:
