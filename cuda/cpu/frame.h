@@ -66,6 +66,10 @@ constexpr int kBlocks = 16;     // 4x4-pixel blocks in a tile
 constexpr int kChunk = 1024;    // Gaussians per task
 constexpr uint32_t kMostSlots = 0xffff0000u;  // leaves room to step past the end in 32 bits
 
+struct DepthKey {
+    uint32_t key, id;  // depths are positive: their bits order like they do
+};
+
 struct Frame {
     // wall seconds of the last call's stages: project, sort, bin, blend, blend backward, project
     // backward
@@ -79,11 +83,15 @@ struct Frame {
     Buffer<float> whitening;           // [N, 12] geometry only
     Buffer<float> strip;               // [N, 8] of splats with p = 0, Filter::exact only
     Buffer<uint32_t> ids;              // visible Gaussians, ascending
-    Buffer<uint32_t> keys, keys_other, order, order_other;  // by depth
+    Buffer<uint32_t> found, found_keys;  // of each chunk, at its first Gaussian: ids and keys of the visible
+    Buffer<DepthKey> keys, keys_other;   // of the visible
+    Buffer<uint32_t> order;              // visible Gaussians by depth
     Buffer<uint32_t> histogram;
     Buffer<int32_t> chunk_count;       // visible per chunk
-    Buffer<int64_t> chunk_slots;       // slots per chunk
-    Buffer<uint32_t> tile_count;       // [segments, tiles]
+    Buffer<int64_t> chunk_slots;       // slots before each chunk; Row::slot counts from there
+    Buffer<uint32_t> chunk_keys;       // least and largest key of each chunk
+    uint32_t least_key = 0, most_key = 0;  // of all
+    Buffer<uint32_t> tile_count;       // [segments, (tiles_y + 1) (tiles_x + 1)]
     Buffer<uint32_t> tile_begin;       // [tiles + 1]
     Buffer<uint32_t> lists;            // Gaussians per tile, front to back
     Buffer<uint8_t> masks;             // per entry of lists: a Hits (block.h), the vectors that it changed
@@ -94,8 +102,12 @@ struct Frame {
     Buffer<float> pose_sums;           // [chunks, 16]
     Buffer<uint8_t> tile_scratch;
 
+    // First slot of a splat.
+    int64_t slot_of(uint32_t id, const Row& row) const { return chunk_slots[id / kChunk] + row.slot; }
+
     int64_t bytes() const {
-        return rows.bytes() + whitening.bytes() + strip.bytes() + ids.bytes() + keys.bytes() * 4 + tile_count.bytes() +
+        return rows.bytes() + whitening.bytes() + strip.bytes() + ids.bytes() + found.bytes() * 2 + keys.bytes() * 2 +
+               order.bytes() + tile_count.bytes() +
                lists.bytes() + masks.bytes() + sums.bytes() + geometry_sums.bytes() + touched.bytes();
     }
 };

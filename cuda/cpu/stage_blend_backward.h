@@ -176,12 +176,12 @@ inline void backward_tile(Frame& frame, const FrameInput& in, const FrameOutput&
     const Row* const rows = frame.rows.get();
     float* const all_sums = frame.sums.get();
     uint8_t* const touched = frame.touched.get();
-    const auto slot_of = [&](const Row& row) {
-        return int64_t(row.slot + uint32_t(tile_y - row.tile_y) * row.tiles_x + uint32_t(tile_x - row.tile_x));
+    const auto slot_of = [&](uint32_t id, const Row& row) {
+        return frame.slot_of(id, row) + (tile_y - row.tile_y) * row.tiles_x + (tile_x - row.tile_x);
     };
     for (uint32_t i = 0; i < hits; ++i) {
         if (i + 8 < hits) __builtin_prefetch(rows + ids[i + 8]);
-        if (i + 4 < hits) __builtin_prefetch(all_sums + slot_of(rows[ids[i + 4]]) * kSums, 1);
+        if (i + 4 < hits) __builtin_prefetch(all_sums + slot_of(ids[i + 4], rows[ids[i + 4]]) * kSums, 1);
         const Row& row = rows[ids[i]];
         typename K::Local splat;
         typename K::Table table;
@@ -197,7 +197,7 @@ inline void backward_tile(Frame& frame, const FrameInput& in, const FrameOutput&
             backward_splat<K, true>(s, work, splat, white, masks[i], sums, grad_m, grad_p);
         else
             backward_splat<K, false>(s, work, splat, white, masks[i], sums, grad_m, grad_p);
-        const int64_t slot = slot_of(row);
+        const int64_t slot = slot_of(ids[i], row);
         touched[slot] = 1;
         vf totals[16];
         sums.put(totals, splat);

@@ -2,6 +2,7 @@
 // W at a time.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -144,10 +145,11 @@ inline void stage_project(Frame& frame, const FrameInput& in, float* radii) {
     frame.rows.reserve(n + W);
     if (in.geometry) frame.whitening.reserve((n + W) * 12);
     if (in.filter == Filter::exact) frame.strip.reserve((n + W) * 8);
-    uint32_t* local = frame.keys_other.reserve(n + kChunk);
-    uint32_t* local_keys = frame.order_other.reserve(n + kChunk);
+    uint32_t* local = frame.found.reserve(n + kChunk);
+    uint32_t* local_keys = frame.found_keys.reserve(n + kChunk);
     frame.chunk_count.reserve(chunks + 1);
     frame.chunk_slots.reserve(chunks + 1);
+    frame.chunk_keys.reserve(2 * chunks);
     pool().parallel_for(chunks, [&](int64_t c) {
         const int64_t begin = c * kChunk, end = begin + kChunk < n ? begin + kChunk : n;
         int found = 0;
@@ -156,15 +158,22 @@ inline void stage_project(Frame& frame, const FrameInput& in, float* radii) {
                                    local_keys + begin + found);
         color_chunk(in, view, frame, begin, local + begin, found);
         int64_t slots = 0;
+        uint32_t least = ~0u, most = 0;
         for (int k = 0; k < found; ++k) {
-            const Row& row = frame.rows[local[begin + k]];
+            Row& row = frame.rows[local[begin + k]];
+            row.slot = uint32_t(slots);  // after the chunk's first
             slots += int64_t(row.tiles_x) * row.tiles_y;
+            least = std::min(least, local_keys[begin + k]), most = std::max(most, local_keys[begin + k]);
         }
         frame.chunk_count[c] = found;
         frame.chunk_slots[c] = slots;
+        frame.chunk_keys[2 * c] = least, frame.chunk_keys[2 * c + 1] = most;
     });
     int64_t visible = 0, slots = 0;
+    frame.least_key = ~0u, frame.most_key = 0;
     for (int64_t c = 0; c < chunks; ++c) {
+        frame.least_key = std::min(frame.least_key, frame.chunk_keys[2 * c]);
+        frame.most_key = std::max(frame.most_key, frame.chunk_keys[2 * c + 1]);
         const int64_t count = frame.chunk_count[c], s = frame.chunk_slots[c];
         frame.chunk_count[c] = int32_t(visible);
         frame.chunk_slots[c] = slots;
@@ -182,15 +191,11 @@ inline void stage_project(Frame& frame, const FrameInput& in, float* radii) {
     frame.ids.reserve(visible);
     frame.keys.reserve(visible);
     pool().parallel_for(chunks, [&](int64_t c) {
-        uint32_t slot = uint32_t(frame.chunk_slots[c]);
         const int64_t to = frame.chunk_count[c], count = frame.chunk_count[c + 1] - to;
         for (int64_t k = 0; k < count; ++k) {
             const uint32_t id = local[c * kChunk + k];
-            Row& row = frame.rows[id];
-            row.slot = slot;
-            slot += uint32_t(row.tiles_x) * row.tiles_y;
             frame.ids[to + k] = id;
-            frame.keys[to + k] = local_keys[c * kChunk + k];
+            frame.keys[to + k] = {local_keys[c * kChunk + k], id};
         }
     });
 }

@@ -12,15 +12,15 @@ SPLAT_BEGIN
 
 constexpr int kPoseSums = 15;  // rotation 9, translation 3, camera centre 3
 
-// Adds the touched slots of W rows, in order: out[k] has sum k of each row. A slot that was not touched is
+// Adds the touched slots of W rows of the chunk whose slots begin at `base`, in order: out[k] has sum k of each row. A slot that was not touched is
 // read all the same, and what it holds left out: no branch to guess wrong.
 template <int N>
-inline void add_slots(const Frame& frame, const float* sums, const Row* const* rows, int lanes, vf* out) {
+inline void add_slots(const Frame& frame, int64_t base, const float* sums, const Row* const* rows, int lanes, vf* out) {
     constexpr int kPieces = (N + W - 1) / W;
     vf totals[kPieces][W];
     for (int l = 0; l < lanes; ++l) {
         vf total[kPieces];
-        const int64_t first = rows[l]->slot, count = int64_t(rows[l]->tiles_x) * rows[l]->tiles_y;
+        const int64_t first = base + rows[l]->slot, count = int64_t(rows[l]->tiles_x) * rows[l]->tiles_y;
         for (int64_t s = first; s < first + count; ++s) {
             const vm touched = mask_from_bits(frame.touched[s] ? ~0u : 0u);
             for (int k = 0; k < kPieces; ++k) {
@@ -155,7 +155,8 @@ inline void backward_lanes(const Frame& frame, const FrameInput& in, const Frame
     for (int l = 0; l < lanes; ++l) rows[l] = &frame.rows[base + index[l]];
     alignas(64) float footprints[7][W] = {};
     RowSums<vf> sums;
-    add_slots<kSums>(frame, frame.sums.get(), rows, lanes, sums.sums);
+    const int64_t slots = frame.chunk_slots[base / kChunk];
+    add_slots<kSums>(frame, slots, frame.sums.get(), rows, lanes, sums.sums);
     for (int l = 0; l < lanes; ++l) {
         footprints[0][l] = rows[l]->l11, footprints[1][l] = rows[l]->l21, footprints[2][l] = rows[l]->l22;
         footprints[3][l] = rows[l]->r, footprints[4][l] = rows[l]->g, footprints[5][l] = rows[l]->b;
@@ -171,7 +172,7 @@ inline void backward_lanes(const Frame& frame, const FrameInput& in, const Frame
     WhiteningGradient<vf> extra;
     if (in.geometry) {
         vf more[kGeometrySums];
-        add_slots<kGeometrySums>(frame, frame.geometry_sums.get(), rows, lanes, more);
+        add_slots<kGeometrySums>(frame, slots, frame.geometry_sums.get(), rows, lanes, more);
         extra = whitening_backward(p, whitening(p), mat3(more), {more[9], more[10], more[11]});
     }
     const Curve<vf> shape = gather_shape(in, base, index);
