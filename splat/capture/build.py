@@ -56,7 +56,7 @@ def build_capture(
         test=test,
         transform=transform,
         extent=scene_extent(normalised),
-        background=_BACKGROUNDS[options.background] if any(photo.alpha for photo in photos) else None,
+        background=_background(photos, options, notes),
         summary=CaptureSummary(
             source=posed.source,
             photos=posed.found,
@@ -119,6 +119,20 @@ def _split(photos: list[UsablePhoto], options: CaptureOptions) -> tuple[list[int
             advice="Give a larger --test-every, or 0",
         )
     return train, sorted(held)
+
+
+def _background(
+    photos: list[UsablePhoto], options: CaptureOptions, notes: list[str]
+) -> tuple[float, float, float] | None:
+    """What is behind transparent photos; None, and a note if one was asked for, where none is transparent."""
+    if any(photo.alpha for photo in photos):
+        return _BACKGROUNDS[options.background or "white"]
+    if options.background is not None:
+        notes.append(
+            f"--background {options.background} is not used: no photo has an alpha channel, so nothing shows "
+            "what is behind. For pictures of the finished scene: splat render --background."
+        )
+    return None
 
 
 def _usable_points(

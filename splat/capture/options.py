@@ -39,5 +39,5 @@ class CaptureOptions:
     """Where a capture has cameras but no points: "find" points in its photos to start from, or take it as
     "given" and start at random. Photos with transparency start from what they show to be there instead."""
 
-    background: Literal["white", "black"] = "white"
-    """Colour behind photos that are partly transparent."""
+    background: Literal["white", "black"] | None = None
+    """Colour behind photos that are partly transparent; of no use where none is. Default: white."""

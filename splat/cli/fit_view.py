@@ -21,13 +21,16 @@ def watch(capture: Capture, say: Callable[[str], None]) -> LiveView:
     Raises:
         SplatError: no port is free.
     """
+    from splat.fit.photos import premultiplied
     from splat.viewer import LiveView
     from splat.viewer.scene import KnownView
 
-    def known(view: View, held_out: bool) -> KnownView:
-        return KnownView(view.name, view.camera, held_out, lambda: view.load().rgb)
+    background = capture.background or (0.0, 0.0, 0.0)
 
-    live = LiveView(say=say)
+    def known(view: View, held_out: bool) -> KnownView:
+        return KnownView(view.name, view.camera, held_out, lambda: premultiplied(view.load(), background).rgb)
+
+    live = LiveView(say=say, background=background)
     held_out = set(capture.test)
     live.show_views([known(view, index in held_out) for index, view in enumerate(capture.views)])
     return live

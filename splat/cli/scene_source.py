@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 
 from splat import io
 from splat.errors import SplatError
+from splat.fit.run import trained_background
 from splat.gaussians import Gaussians
 from splat.io.cameras import KnownView, KnownViews, read_views
 
@@ -25,7 +25,6 @@ __all__ = [
 
 _CAMERAS = "cameras.json"
 _SPLAT = "splat.ply"
-_CONFIG = "config.json"
 
 
 def find_splat(path: Path) -> Path:
@@ -66,16 +65,6 @@ def find_views(path: Path) -> KnownViews | None:
     if not file.is_file() or find_splat(path).name != _SPLAT:
         return None
     return read_views(file)
-
-
-def trained_background(path: Path) -> tuple[float, float, float]:
-    """RGB 0 to 1 that transparent photos of a run were composited onto; black if there were none."""
-    file = (path if path.is_dir() else path.parent) / _CONFIG
-    try:
-        red, green, blue = json.loads(file.read_text(encoding="utf-8"))["background"]
-        return float(red), float(green), float(blue)
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0.0, 0.0, 0.0
 
 
 def near_limit(scene: Gaussians) -> float:

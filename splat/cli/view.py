@@ -33,5 +33,12 @@ class View:
         device = device_for(self.device)
         scene = load_scene(self.path)
         print(f"{self.path}: {len(scene.gaussians):,} Gaussians, SH degree {scene.gaussians.sh_degree}")
-        serve(scene.gaussians.to(device), scene.views, self.port, host=self.host, near=scene.near)
+        serve(
+            scene.gaussians.to(device),
+            scene.views,
+            self.port,
+            host=self.host,
+            near=scene.near,
+            background=scene.background,
+        )
         return 0

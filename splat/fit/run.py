@@ -151,6 +151,20 @@ class RunFolder:
             ) from error
 
 
+def trained_background(path: Path) -> tuple[float, float, float]:
+    """RGB 0 to 1 that transparent photos of a run were composited onto; black if there were none.
+
+    Args:
+        path: a run folder, or a file in one.
+    """
+    file = RunFolder(path if path.is_dir() else path.parent).config
+    try:
+        red, green, blue = json.loads(file.read_text(encoding="utf-8"))["background"]
+        return float(red), float(green), float(blue)
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0, 0.0, 0.0
+
+
 def _write_durably(path: Path, data: bytes) -> None:
     with path.open("wb") as file:
         file.write(data)

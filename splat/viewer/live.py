@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from splat.fit.progress import Progress
 from splat.gaussians import Gaussians
 from splat.rasterize import Backend
-from splat.viewer.scene import KnownView
+from splat.viewer.scene import RGB, KnownView
 from splat.viewer.shell import ViewerShell
 
 
@@ -23,6 +23,7 @@ class LiveView:
         host: address to listen on; by default only this machine can look.
         backend: of the rasteriser; None: the native core if it is built, else the reference.
         say: receives lines for a person.
+        background: RGB 0 to 1 behind the scene, until a person chooses another.
 
     Raises:
         SplatError: the server cannot be opened.
@@ -34,8 +35,10 @@ class LiveView:
         host: str = "127.0.0.1",
         backend: Backend | None = None,
         say: Callable[[str], None] = print,
+        background: RGB = (0.0, 0.0, 0.0),
     ) -> None:
         self._shell = ViewerShell(host, port, live=True, backend=backend, say=say)
+        self._shell.scene.background = background
         self._stop = threading.Event()
         self._going = threading.Event()
         self._going.set()

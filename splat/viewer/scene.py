@@ -13,6 +13,8 @@ from splat.cameras import Camera
 from splat.gaussians import Gaussians
 from splat.viewer.frames import Image
 
+RGB = tuple[float, float, float]
+
 
 def _no_photo() -> Image | None:
     return None
@@ -48,6 +50,7 @@ class LatestScene:
 
     Attributes:
         near: splats closer to a camera than this are not drawn, world units.
+        background: RGB 0 to 1 behind the scene, until a person chooses another.
     """
 
     def __init__(self) -> None:
@@ -55,6 +58,7 @@ class LatestScene:
         self._gaussians: Gaussians | None = None
         self._version = 0
         self.near = 0.01
+        self.background: RGB = (0.0, 0.0, 0.0)
 
     def put(self, gaussians: Gaussians, copy: bool) -> None:
         """Show this scene from now on."""

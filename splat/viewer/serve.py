@@ -11,10 +11,11 @@ import numpy as np
 
 from splat.errors import SplatError
 from splat.fit.evaluate import safe_stem
+from splat.fit.run import RunFolder, trained_background
 from splat.gaussians import Gaussians
 from splat.rasterize import Backend, RenderSettings
 from splat.viewer.frames import Image
-from splat.viewer.scene import KnownView, guessed_near
+from splat.viewer.scene import RGB, KnownView, guessed_near
 from splat.viewer.shell import ViewerShell
 
 
@@ -26,11 +27,13 @@ class ShownScene:
         gaussians: original world.
         views: cameras of its capture, original world; empty for a lone splat file.
         near: splats closer than this are not drawn, original world.
+        background: RGB 0 to 1 that transparent photos were trained over; black where there were none.
     """
 
     gaussians: Gaussians
     views: list[KnownView]
     near: float
+    background: RGB = (0.0, 0.0, 0.0)
 
 
 def load_scene(path: Path) -> ShownScene:
@@ -43,17 +46,15 @@ def load_scene(path: Path) -> ShownScene:
 
     if not path.is_dir():
         gaussians = io.read(path)
-        return ShownScene(gaussians, [], guessed_near(gaussians))
-    from splat.fit.run import RunFolder
-
+        return ShownScene(gaussians, [], guessed_near(gaussians), trained_background(path))
     run = RunFolder.open(path)
     if not run.splat.is_file():
         raise SplatError(f"{run.splat} does not exist", advice="Let the run finish, or go on with --resume")
-    gaussians = io.read(run.splat)
+    gaussians, background = io.read(run.splat), trained_background(path)
     if not run.cameras.is_file():
-        return ShownScene(gaussians, [], guessed_near(gaussians))
+        return ShownScene(gaussians, [], guessed_near(gaussians), background)
     views, scale = read_cameras(run.cameras, run.renders)
-    return ShownScene(gaussians, views, RenderSettings.near / scale)
+    return ShownScene(gaussians, views, RenderSettings.near / scale, background)
 
 
 def serve(
@@ -65,6 +66,7 @@ def serve(
     near: float | None = None,
     backend: Backend | None = None,
     say: Callable[[str], None] = print,
+    background: RGB = (0.0, 0.0, 0.0),
 ) -> ViewerShell:
     """Open a viewer on a scene.
 
@@ -77,6 +79,7 @@ def serve(
         near: splats closer than this are not drawn, world units; None: a guess from the scene.
         backend: of the rasteriser; None: the native core if it is built, else the reference.
         say: receives lines for a person.
+        background: RGB 0 to 1 behind the scene, until a person chooses another.
 
     Raises:
         SplatError: the scene is empty, or the server cannot be opened.
@@ -85,6 +88,7 @@ def serve(
         raise SplatError("The scene holds no Gaussians; there is nothing to look at")
     shell = ViewerShell(host, port, live=False, backend=backend, say=say)
     shell.scene.near = guessed_near(gaussians) if near is None else near
+    shell.scene.background = background
     shell.show(gaussians, copy=False)
     shell.show_views(cameras)
     if block:

@@ -145,7 +145,7 @@ class Session:
         self.drawn = Drawn()
         self._request, self._moved_at = 0, 0.0
         self._seconds_per_pixel: float | None = None
-        self.panel = self._make_panel(Choices())
+        self.panel = self._make_panel(Choices(background=scene.background))
         client.camera.on_update(lambda _: self.changed())
 
     def show_views(self, views: list[KnownView]) -> None:

@@ -42,11 +42,13 @@ def test_without_a_test_file_every_nth_is_held_out(tmp_path: Path) -> None:
     assert capture.test == [0, 4]
 
 
-@pytest.mark.parametrize(("name", "rgb"), [("white", (1.0, 1.0, 1.0)), ("black", (0.0, 0.0, 0.0))])
-def test_transparency_is_kept_and_the_background_chosen(tmp_path: Path, name: str, rgb: tuple) -> None:
+@pytest.mark.parametrize(
+    ("name", "rgb"), [(None, (1.0, 1.0, 1.0)), ("white", (1.0, 1.0, 1.0)), ("black", (0.0, 0.0, 0.0))]
+)
+def test_transparency_is_kept_and_the_background_chosen(tmp_path: Path, name: str | None, rgb: tuple) -> None:
     write(tmp_path, "train", 5)
     capture = open_capture(tmp_path, CaptureOptions(background=name), progress=lambda _: None)  # type: ignore[arg-type]
-    assert capture.background == rgb
+    assert capture.background == rgb and capture.summary.notes == []
     pixels = capture.views[0].load()
     assert pixels.alpha is not None
     assert (pixels.alpha[:, :20] == 0).all() and (pixels.alpha[:, 20:] == 255).all()

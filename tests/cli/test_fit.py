@@ -7,13 +7,18 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from splat.cameras import Camera
+from splat.capture.types import Pixels, View
 from splat.cli import scene_source
 from splat.cli.fit import Fit
+from splat.cli.fit_view import watch
 from splat.cli.main import main
 from splat.fit.run import RunFolder
 from splat.gaussians import Gaussians
@@ -117,6 +122,37 @@ def test_strips_are_scored_and_said(photos: Path, tmp_path: Path, capsys: pytest
         assert said == ["exact", strips, 1]
     assert scores[2]["psnr"] == pytest.approx(scores[1]["psnr"], abs=0.5)
     assert scores[2]["psnr"] != scores[1]["psnr"]
+
+
+@pytest.mark.parametrize("color", ["black", "white"])
+def test_background_of_opaque_photos_is_said_to_do_nothing(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], color: str
+) -> None:
+    said, scenes = {}, {}
+    for name, options in (("plain", []), ("asked", ["--background", color])):
+        assert main(["fit", str(photos), "--out", str(tmp_path / name), *QUICK, *options]) == 0
+        said[name], scenes[name] = capsys.readouterr().out, (tmp_path / name / "splat.ply").read_bytes()
+    assert f"Note: --background {color} is not used: no photo has an alpha channel" in said["asked"]
+    assert "--background" not in said["plain"]
+    assert scenes["plain"] == scenes["asked"]
+    command = ["fit", str(photos), "--out", str(tmp_path / "plain"), *QUICK, "--resume"]
+    assert main([*command, "--background", color]) == 0, "what does nothing is no other option"
+
+
+def test_watched_photos_stand_before_the_background(tmp_path: Path) -> None:
+    clear = Pixels(np.full((2, 3, 3), 200, np.uint8), np.array([[0, 255, 51]] * 2, np.uint8))
+    camera = Camera(torch.eye(4), torch.tensor([[5.0, 0, 1.5], [0, 5.0, 1], [0, 0, 1]]), 3, 2)
+    capture: Any = SimpleNamespace(
+        views=[View("a.png", camera, lambda: clear)], test=[0], background=(1.0, 1.0, 1.0)
+    )
+    live = watch(capture, lambda _: None)
+    try:
+        shell = live._shell
+        photo = shell._views[0].photo()
+        assert photo is not None and photo[:, :, 0].tolist() == [[255, 200, 244]] * 2
+        assert shell.scene.background == (1.0, 1.0, 1.0)
+    finally:
+        live.close()
 
 
 def test_scene_is_in_the_world_of_the_photos_cameras(photos: Path, tmp_path: Path) -> None:

@@ -13,14 +13,20 @@ from pathlib import Path
 import pytest
 
 import splat
+from splat.cli.main import main
+
+ROOT = Path(splat.__file__).parents[1]
+APP = [sys.executable, str(ROOT / "apps" / "viewer.py")]
+COMMAND = [sys.executable, "-m", "splat.cli.main", "view"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
-def test_view_serves_until_interrupted(run_folder: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(splat.__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "splat.cli.main", "view", str(run_folder), "--port", "0"]
+@pytest.mark.parametrize("program", [COMMAND, APP], ids=["command", "app"])
+def test_view_serves_until_interrupted(program: list[str], run_folder: Path) -> None:
+    command = [*program, str(run_folder), "--port", "0", "--device", "cpu"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT
     ) as process:
         assert process.stdout is not None
         said = ""
@@ -36,3 +42,32 @@ def test_view_serves_until_interrupted(run_folder: Path) -> None:
         rest = process.communicate(timeout=60)[0]
     assert process.returncode in (0, 130)
     assert "Traceback" not in said + rest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--device", "gpu"], "Error: --device is 'gpu'\n  Expected: auto, cpu, cuda"),
+        (["--device", "cuda:99"], "Error: --device is cuda:99, but "),
+        (["--port", "99999"], "99999 does not exist"),
+    ],
+)
+def test_the_app_refuses_as_the_command_does(run_folder: Path, arguments: list[str], message: str) -> None:
+    done = [
+        subprocess.run(
+            [*program, str(run_folder), *arguments], env=ENVIRONMENT, capture_output=True, text=True
+        )
+        for program in (COMMAND, APP)
+    ]
+    assert [run.returncode for run in done] == [1, 1]
+    assert message in done[0].stderr and done[0].stderr == done[1].stderr
+
+
+def test_a_run_is_shown_over_what_it_was_trained_on(
+    run_folder: Path, splat_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[object] = []
+    monkeypatch.setattr("splat.viewer.serve", lambda *_, **options: shown.append(options["background"]))
+    for path in (run_folder, run_folder / "splat.ply", splat_file):
+        assert main(["view", str(path), "--device", "cpu"]) == 0
+    assert shown == [(1.0, 1.0, 1.0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)]

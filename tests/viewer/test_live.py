@@ -85,6 +85,16 @@ def test_unknown_figures_are_dashes() -> None:
     assert text.count("–") == 4
 
 
+def test_scenes_stand_before_the_background_that_is_given(ball: Gaussians) -> None:
+    with LiveView(0, backend="reference", say=quiet, background=(1.0, 1.0, 1.0)) as view:
+        assert view._shell.scene.background == (1.0, 1.0, 1.0)
+    shell = serve(ball, port=0, block=False, backend="reference", say=quiet, background=(0.0, 1.0, 0.0))
+    try:
+        assert shell.scene.background == (0.0, 1.0, 0.0)
+    finally:
+        shell.close()
+
+
 def test_an_empty_scene_is_refused(ball: Gaussians) -> None:
     empty = replace(ball)
     for name, value in ball.parameters().items():

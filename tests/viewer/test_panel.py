@@ -14,6 +14,7 @@ import viser
 from splat.errors import SplatError
 from splat.gaussians import Antialias, Gaussians
 from splat.viewer.panel import FILTERS, OWN_FILTER, Choices, Panel, PanelEvents
+from splat.viewer.scene import LatestScene
 from splat.viewer.server import open_server
 from splat.viewer.session import Session, Window, draw
 
@@ -46,6 +47,16 @@ def test_every_filter_can_be_chosen(server: viser.ViserServer) -> None:
 def test_the_choice_outlives_new_cameras(server: viser.ViserServer) -> None:
     panel = panel_on(server, Choices(antialias="moment"), [])
     assert panel.choices().antialias == "moment"
+
+
+def test_a_browser_starts_over_the_background_of_the_scene(server: viser.ViserServer) -> None:
+    scene = LatestScene()
+    scene.background = (1.0, 0.0, 1.0)
+    client: Any = SimpleNamespace(gui=server.gui, camera=SimpleNamespace(on_update=lambda _: None))
+    session = Session(client, [], lambda: None, scene, "reference")
+    assert session.panel.choices().background == (1.0, 0.0, 1.0)
+    session.show_views([])
+    assert session.panel.choices().background == (1.0, 0.0, 1.0)
 
 
 def test_a_filter_that_the_kernel_has_not_is_a_message(ball: Gaussians) -> None:

@@ -113,6 +113,15 @@ def test_a_run_is_loaded_with_its_cameras_and_photos(run: Path) -> None:
     assert shown.near == pytest.approx(0.01 / 4)
 
 
+def test_a_run_is_shown_over_the_colour_it_was_trained_over(run: Path) -> None:
+    assert load_scene(run).background == (0.0, 0.0, 0.0)
+    (run / "config.json").write_text('{"background": [1.0, 0.5, 1.0]}')
+    for path in (run, run / "splat.ply"):
+        assert load_scene(path).background == (1.0, 0.5, 1.0)
+    (run / "config.json").write_text('{"background": null}')
+    assert load_scene(run).background == (0.0, 0.0, 0.0)
+
+
 def test_a_file_is_loaded_alone(run: Path) -> None:
     assert load_scene(run / "splat.ply").views == []
 
