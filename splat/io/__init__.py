@@ -28,20 +28,21 @@ class Writer:
 
 Entry = TypeVar("Entry")
 
-READERS: dict[str, Callable[[Path, bool], Gaussians]] = {".ply": read_ply}
-"""Reader by lower-case suffix: ``reader(path, drop_invalid)``."""
+READERS: dict[str, Callable[[Path, bool, Callable[[str], None]], Gaussians]] = {".ply": read_ply}
+"""Reader by lower-case suffix: ``reader(path, drop_invalid, say)``."""
 WRITERS: dict[str, Writer] = {".ply": Writer(write_ply, kernels=("gaussian", "gef"))}
 """Writer by lower-case suffix."""
 
 __all__ = ["READERS", "WRITERS", "Writer", "fold", "read", "read_ply", "write", "write_ply"]
 
 
-def read(path: Path, drop_invalid: bool = False) -> Gaussians:
+def read(path: Path, drop_invalid: bool = False, say: Callable[[str], None] = print) -> Gaussians:
     """Read a scene in the format that its suffix names.
 
     Args:
         path: the file.
         drop_invalid: leave out splats that hold NaN or infinity, instead of refusing the file.
+        say: receives a line on how many were left out.
 
     Raises:
         SplatError: the file is missing, of a kind that cannot be read, or malformed.
@@ -51,7 +52,7 @@ def read(path: Path, drop_invalid: bool = False) -> Gaussians:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise SplatError(f"{path} {what}", expected=f"a splat file ({', '.join(READERS)})")
-    return reader(path, drop_invalid)
+    return reader(path, drop_invalid, say)
 
 
 def write(path: Path, gaussians: Gaussians, overwrite: bool = False) -> None:

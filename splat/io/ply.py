@@ -9,7 +9,7 @@ other readers pass over (``splat.io.ply_beta``). Kernel and pixel filter travel 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ def property_names(rest: int, beta: bool = False) -> list[str]:
     return [*names, ply_beta.PROPERTY] if beta else names
 
 
-def read_ply(path: Path, drop_invalid: bool = False) -> Gaussians:
+def read_ply(path: Path, drop_invalid: bool = False, say: Callable[[str], None] = print) -> Gaussians:
     """Read a splat PLY: ours, INRIA's or another tool's; any property order and numeric type, or text.
 
     Properties that are not part of the scene are passed over. Mip-Splatting's ``filter_3D`` is baked
@@ -52,6 +52,7 @@ def read_ply(path: Path, drop_invalid: bool = False) -> Gaussians:
         path: the file.
         drop_invalid: leave out splats that have NaN, infinity, an all-zero rotation or an exponent out of
             range, instead of refusing the file.
+        say: receives a line on how many were left out.
 
     Returns:
         Gaussians with float32 parameters, exactly the bits of the file where that holds float32 (the
@@ -74,7 +75,7 @@ def read_ply(path: Path, drop_invalid: bool = False) -> Gaussians:
     columns = {name: index for index, name in enumerate(names)}
     opacity = table[:, columns["opacity"]]
     opacity[np.isinf(opacity)] = np.copysign(_LOGIT_LIMIT, opacity[np.isinf(opacity)])
-    table = _valid_rows(path, table, columns, drop_invalid)
+    table = _valid_rows(path, table, columns, say if drop_invalid else None)
     if _FILTER in columns:
         _bake_filter(table, columns)
     return _to_gaussians(table, columns, tags, rest)
@@ -124,8 +125,9 @@ def _check_is_splat(path: Path, header: Header) -> None:
     missing = [name for name in _REQUIRED if name not in vertex.properties]
     if missing:
         plain = "It looks like a point cloud or mesh. " if len(missing) > len(_REQUIRED) // 2 else ""
+        what = "a property" if len(missing) == 1 else f"{len(missing)} properties"
         raise SplatError(
-            f"{path} lacks {len(missing)} properties of a splat: {', '.join(missing)}",
+            f"{path} lacks {what} of a splat: {', '.join(missing)}",
             expected=f"at least {' '.join(_REQUIRED)}",
             advice=f"{plain}Export it as a Gaussian splat PLY",
         )
@@ -145,8 +147,9 @@ def _count_rest(path: Path, properties: dict[str, str]) -> int:
 
 
 def _valid_rows(
-    path: Path, table: NDArray[np.float32], columns: dict[str, int], drop: bool
+    path: Path, table: NDArray[np.float32], columns: dict[str, int], drop: Callable[[str], None] | None
 ) -> NDArray[np.float32]:
+    """The rows that are splats; the others are left out and counted to ``drop``, or refused without it."""
     rotation = table[:, [columns[name] for name in _ROTATION]]
     finite = np.isfinite(table)
     strange = np.zeros(len(table), bool)
@@ -157,6 +160,7 @@ def _valid_rows(
     if bad == 0:
         return table
     if drop and bad < len(table):
+        drop(f"{path}: {bad:,} of {len(table):,} splats left out, whose numbers are no splat's.")
         return table[valid]
     if finite.all() and strange.any():
         first = int(np.argmax(strange))

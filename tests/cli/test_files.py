@@ -61,6 +61,7 @@ def test_convert_drops_what_is_no_splat(
     assert main(["convert", str(splat_file), str(clean)]) == 1
     assert "--drop-invalid" in capsys.readouterr().err
     assert main(["convert", str(splat_file), str(clean), "--drop-invalid"]) == 0
+    assert "1 of 60 splats left out" in capsys.readouterr().out
     assert torch.equal(read_ply(clean).means, scene.means[:-1])
 
 

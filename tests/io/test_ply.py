@@ -262,7 +262,7 @@ def _broken(path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("missing", "lacks 1 properties of a splat: rot_3"),
+        ("missing", "lacks a property of a splat: rot_3"),
         ("points", "looks like a point cloud"),
         ("nan", r"1 of 4 splats.*first: splat 2; in scale_1"),
         ("overflow", "1 of 4 splats.*first: splat 2; in x"),

@@ -122,6 +122,69 @@ def test_a_file_that_says_gaussian_may_have_a_beta_of_its_own(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("comment", "message"),
+    [
+        ("splat kernel", r"a\.ply was made with kernel ''.*gaussian or gef"),
+        ("splat kernel wavelet", r"a\.ply was made with kernel 'wavelet'.*gaussian or gef"),
+        ("splat kernel gef of its own", "kernel 'gef of its own'"),
+        (
+            "splat kernel gef\ncomment splat kernel gaussian",
+            r"a\.ply says twice what its kernel is, gef and gau",
+        ),
+    ],
+)
+def test_a_kernel_that_is_not_said_clearly_is_refused(tmp_path: Path, comment: str, message: str) -> None:
+    write_ply(tmp_path / "a.ply", scene(torch.zeros(3)))
+    path = edited(tmp_path / "a.ply", (b"splat kernel gef", comment.encode()))
+    with pytest.raises(SplatError, match=message):
+        read_ply(path)
+
+
+@pytest.mark.parametrize(
+    ("comment", "message"),
+    [
+        ("splat antialias", r"a\.ply was made with antialias ''.*none or mip"),
+        ("splat antialias Exact", r"a\.ply was made with antialias 'Exact'"),
+        (
+            "splat antialias moment\ncomment splat antialias mip",
+            "says twice what its antialias is, moment and mip",
+        ),
+        (
+            "splat antialias analytic",
+            "has kernel gef and antialias analytic, which integrates Gaussians only",
+        ),
+    ],
+)
+def test_a_filter_that_is_not_said_clearly_is_refused(tmp_path: Path, comment: str, message: str) -> None:
+    write_ply(tmp_path / "a.ply", scene(torch.zeros(3)))
+    path = edited(tmp_path / "a.ply", (b"splat antialias moment", comment.encode()))
+    with pytest.raises(SplatError, match=message):
+        read_ply(path)
+
+
+def test_what_is_said_twice_alike_is_read(tmp_path: Path) -> None:
+    write_ply(
+        tmp_path / "a.ply", scene(torch.zeros(3)), comments=["splat kernel gef", "splat antialias moment"]
+    )
+    after = read_ply(tmp_path / "a.ply")
+    assert (after.kernel, after.antialias) == ("gef", "moment")
+
+
+def test_another_programs_render_mode_matters_only_without_ours(tmp_path: Path) -> None:
+    write_ply(tmp_path / "a.ply", scene(torch.zeros(3)))
+    path = edited(tmp_path / "a.ply", (b"SplatRenderMode: mip", b"SplatRenderMode: new"))
+    assert read_ply(path).antialias == "moment"
+    with pytest.raises(SplatError, match="SplatRenderMode 'new'"):
+        read_ply(edited(path, (b"comment splat antialias moment\n", b"")))
+
+
+def test_a_filter_that_the_kernel_has_not_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(SplatError, match="The scene has kernel gef and antialias analytic"):
+        write_ply(tmp_path / "a.ply", replace(scene(torch.zeros(3)), antialias="analytic"))
+    assert not (tmp_path / "a.ply").exists()
+
+
+@pytest.mark.parametrize(
     ("value", "message"),
     [
         (float("nan"), r"1 of 4 splats hold NaN.*in beta"),
@@ -140,7 +203,10 @@ def test_bad_exponents_are_refused_or_left_out(tmp_path: Path, value: float, mes
     with pytest.raises(SplatError, match=message) as caught:
         read_ply(tmp_path / "a.ply")
     assert "--drop-invalid" in str(caught.value)
-    assert torch.equal(read_ply(tmp_path / "a.ply", drop_invalid=True).means, before.means[:3])
+    said: list[str] = []
+    left = read_ply(tmp_path / "a.ply", drop_invalid=True, say=said.append)
+    assert torch.equal(left.means, before.means[:3])
+    assert len(said) == 1 and "1 of 4 splats left out" in said[0]
 
 
 def test_the_limits_of_the_range_are_read(tmp_path: Path) -> None:
