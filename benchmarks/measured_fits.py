@@ -143,7 +143,11 @@ def trained(found: Opened, folder: Path, options: FitOptions) -> Trained:
         SplatError: as ``splat.fit.trainer.fit``.
     """
     run, capture = RunFolder(folder), found.capture
-    same = run.config.exists() and agrees(_asked_of(run), _comparable(asdict(options))) and _is_of(run, found)
+    same = (
+        run.config.exists()
+        and agrees(_asked_of(run), _comparable(asdict(options.filled())))
+        and _is_of(run, found)
+    )
     if not (same and _is_whole(run, options)):
         resume = same and run.holds_checkpoint()
         if not resume:
@@ -157,7 +161,7 @@ def trained(found: Opened, folder: Path, options: FitOptions) -> Trained:
 
 def about(options: FitOptions, max_size: int | None) -> dict[str, Any]:
     """What a row records of how it was made, and is compared by."""
-    return {"fit": _comparable(asdict(options)), "max_size": max_size}
+    return {"fit": _comparable(asdict(options.filled())), "max_size": max_size}
 
 
 def machine() -> dict[str, Any]:

@@ -84,7 +84,7 @@ class Fit:
     def _open_run(self) -> RunFolder:
         """Refuse what cannot end well before anything slow is done."""
         from splat.devices import choose_device
-        from splat.fit.presets import kernel_and_filter
+        from splat.fit.presets import kernel_and_filter, splitting
         from splat.fit.run import RunFolder
 
         if not self.source.exists():
@@ -98,6 +98,7 @@ class Fit:
         if self.fit.resume:
             return self._open_broken_run()
         kernel_and_filter(self.fit)
+        splitting(self.fit)
         choose_device(self.fit.device)
         return RunFolder.create(self.folder(), self.overwrite)
 

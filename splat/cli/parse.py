@@ -8,7 +8,7 @@ import importlib
 import inspect
 import textwrap
 from itertools import pairwise
-from typing import Annotated, Any, Protocol, get_type_hints
+from typing import Annotated, Any, Literal, Protocol, get_args, get_origin, get_type_hints
 
 
 class Command(Protocol):
@@ -53,9 +53,35 @@ def _tidy_help(command: type) -> None:
             how["help"] = " ".join(texts[field.name].split())
         if field.default is None or field.default is False:
             how["help_behavior_hint"] = ""
-        if how:
-            tidy: Any = Annotated[hint, tyro.conf.arg(**how)]
+        choices = _choices(hint)
+        if choices:
+            tidy: Any = Annotated[hint, _one_of(choices), tyro.conf.arg(**how)]
             command.__annotations__[field.name] = tidy
+        elif how:
+            tidy = Annotated[hint, tyro.conf.arg(**how)]
+            command.__annotations__[field.name] = tidy
+
+
+def _choices(hint: Any) -> tuple[str, ...]:
+    """The words of ``Literal["a", "b"] | None``; none of any other type."""
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+    if len(kinds) != 1 or len(get_args(hint)) != 2 or get_origin(kinds[0]) is not Literal:
+        return ()
+    return get_args(kinds[0])
+
+
+def _one_of(choices: tuple[str, ...]) -> Any:
+    """How such an option is parsed: by itself, tyro would offer "None" where a word is wrong."""
+    from tyro.constructors import PrimitiveConstructorSpec
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="{" + ",".join(choices) + "}",
+        instance_from_str=lambda words: words[0],
+        is_instance=lambda value: value is None or value in choices,
+        str_from_instance=lambda value: [str(value)],
+        choices=choices,
+    )
 
 
 def _field_docstrings(command: type) -> dict[str, str]:

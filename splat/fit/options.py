@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from splat.devices import check_name
@@ -14,16 +14,21 @@ Preset = Literal["preview", "default", "quality"]
 StrategyName = Literal["adc", "mcmc"]
 Split = Literal["drawn", "halved"]
 
+PRESET: Preset = "default"
+STRATEGY: StrategyName = "adc"
+SH_DEGREE = 3
+"""What is taken where nothing else is asked for."""
+
 LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
 class FitOptions:
-    """Options of training. None means: let the preset choose from the machine and the photos."""
+    """Options of training. None means: not asked for, so the preset, or what a resumed run was begun with."""
 
-    preset: Preset = "default"
+    preset: Preset | None = None
     """How much time to spend: preview (a few minutes), default, or quality (an hour or more
-    on a processor)."""
+    on a processor). Default: default."""
     iterations: int | None = None
     """Training steps, one photo each; all schedules stretch to this number. Default: from the preset, the
     photos and the machine."""
@@ -37,13 +42,14 @@ class FitOptions:
     Default: 80% of what is free, on a GPU 85%."""
     max_seconds: float | None = None
     """Most seconds of training. Iterations are planned to fit, and training stops cleanly at the limit."""
-    strategy: StrategyName = "adc"
-    """How Gaussians are added and removed: adc (clone, split, prune) or mcmc (relocate, add, noise)."""
+    strategy: StrategyName | None = None
+    """How Gaussians are added and removed: adc (clone, split, prune) or mcmc (relocate, add, noise).
+    Default: adc."""
     split: Split | None = None
     """How --strategy adc adds detail: halved (a splat becomes its two halves along its longest axis) or drawn
     (3DGS: small splats are cloned, large ones split at random). Default: halved."""
-    sh_degree: int = 3
-    """View-dependent colour: spherical-harmonics degree, 0 (none) to 3."""
+    sh_degree: int | None = None
+    """View-dependent colour: spherical-harmonics degree, 0 (none) to 3. Default: 3."""
     kernel: Kernel | None = None
     """Shape of a splat: gaussian, or gef (generalised exponential, whose edge sharpness is learned).
     Default: the preset's."""
@@ -56,14 +62,16 @@ class FitOptions:
     shape_rate: float | None = None
     """Learning rate of the edge sharpness, with --kernel gef; falls towards the end as the others do.
     Default: 0.002."""
-    frequency_weight: float = 0.0
-    """Weight, 0 to 0.8, of the loss of GES that trains coarse structure first and fine detail later."""
-    sh_every: int = 1
-    """Optimise colours only every so many iterations, on the gradients added up: quicker steps on a GPU."""
+    frequency_weight: float | None = None
+    """Weight, 0 to 0.8, of the loss of GES that trains coarse structure first and fine detail later.
+    Default: 0."""
+    sh_every: int | None = None
+    """Optimise colours only every so many iterations, on the gradients added up: quicker steps on a GPU.
+    Default: 1."""
     random_background: bool = False
     """Transparent photos only: train over a random background colour each step."""
-    seed: int = 0
-    """Seed of everything random. Same seed, machine and threads: same result, bit for bit."""
+    seed: int | None = None
+    """Seed of everything random. Same seed, machine and threads: same result, bit for bit. Default: 0."""
     eval_every: int | None = None
     """Iterations between scores on the held-out photos during training; 0 scores only at the end.
     Default: a tenth of all, at least 50."""
@@ -84,11 +92,11 @@ class FitOptions:
         _require_whole("--eval-every", self.eval_every, 0)
         _require_whole("--checkpoint-every", self.checkpoint_every, 0)
         _require_whole("--seed", self.seed, 0)
-        if self.seed > LARGEST_SEED:
+        if self.seed is not None and self.seed > LARGEST_SEED:
             raise SplatError(f"--seed is {self.seed}", expected=f"at most {LARGEST_SEED}")
         _require_positive("--max-memory", self.max_memory)
         _require_positive("--max-seconds", self.max_seconds)
-        if self.sh_degree not in (0, 1, 2, 3):
+        if self.sh_degree not in (None, 0, 1, 2, 3):
             raise SplatError(f"--sh-degree is {self.sh_degree}", expected="0, 1, 2 or 3")
         _require_choice("--preset", self.preset, ("preview", "default", "quality"))
         _require_choice("--strategy", self.strategy, ("adc", "mcmc"))
@@ -96,8 +104,20 @@ class FitOptions:
         _require_choice("--kernel", self.kernel, get_args(Kernel))
         _require_choice("--antialias", self.antialias, get_args(Antialias))
         _require_positive("--shape-rate", self.shape_rate)
-        if not 0 <= self.frequency_weight <= 0.8:
+        if self.frequency_weight is not None and not 0 <= self.frequency_weight <= 0.8:
             raise SplatError(f"--frequency-weight is {self.frequency_weight}", expected="0 to 0.8")
+
+    def filled(self) -> FitOptions:
+        """The same, with what is taken for those left out that no preset decides on."""
+        return replace(
+            self,
+            preset=self.preset or PRESET,
+            strategy=self.strategy or STRATEGY,
+            sh_degree=SH_DEGREE if self.sh_degree is None else self.sh_degree,
+            frequency_weight=self.frequency_weight or 0.0,
+            sh_every=self.sh_every or 1,
+            seed=self.seed or 0,
+        )
 
 
 def _require_whole(option: str, value: int | None, least: int) -> None:

@@ -8,7 +8,7 @@ from splat.capture.types import Capture
 from splat.errors import SplatError
 from splat.fit.machine import GIB, Machine
 from splat.fit.memory import GPU, MemoryPlan, bytes_per_gaussian, gpu_bytes_per_gaussian, plan_memory
-from splat.fit.options import FitOptions, Preset, Split, StrategyName
+from splat.fit.options import PRESET, SH_DEGREE, STRATEGY, FitOptions, Preset, Split, StrategyName
 from splat.fit.schedules import Rates, coarse_to_fine
 from splat.fit.step_cost import step_seconds
 from splat.gaussians import Antialias, Kernel
@@ -114,12 +114,12 @@ class Plan:
         )
 
 
-def long_side(preset: Preset, machine: Machine) -> int:
+def long_side(preset: Preset | None, machine: Machine) -> int:
     """Longest side in pixels that photos should be loaded at."""
-    goal = _goal(preset, machine)
+    goal = _goal(preset or PRESET, machine)
     if machine.has_gpu:
         return goal.long_side
-    return 1000 if preset == "default" and machine.cores >= 8 else goal.long_side
+    return 1000 if (preset or PRESET) == "default" and machine.cores >= 8 else goal.long_side
 
 
 def _goal(preset: Preset, machine: Machine) -> Goal:
@@ -143,7 +143,8 @@ def plan_fit(
     Raises:
         SplatError: the memory limit is too small for anything, or options do not go together.
     """
-    goal = _goal(options.preset, machine)
+    preset = options.preset or PRESET
+    goal = _goal(preset, machine)
     kernel, antialias = kernel_and_filter(options)
     threads = options.threads or machine.cores
     pixels = max(view.camera.width * view.camera.height for view in capture.views)
@@ -155,14 +156,14 @@ def plan_fit(
     iterations = options.iterations or int(min(goal.most, max(goal.least, affordable)))
     on_host = int(min(_photo_bytes(capture), 0.5 * machine.memory_gib * GIB))
     plan = Plan(
-        preset=options.preset,
+        preset=preset,
         iterations=iterations,
         budget=memory.budget,
-        strategy=options.strategy,
-        sh_degree=options.sh_degree,
+        strategy=options.strategy or STRATEGY,
+        sh_degree=_or_default(options.sh_degree, SH_DEGREE),
         antialias=antialias,
         random_background=options.random_background,
-        seed=options.seed,
+        seed=options.seed or 0,
         threads=threads,
         downscales=downscales,
         eval_every=_or_default(options.eval_every, evaluation_interval(iterations)),
@@ -171,11 +172,11 @@ def plan_fit(
         kernel=kernel,
         filter3d=options.filter3d,
         shape_rate=options.shape_rate or Rates.shape,
-        frequency_weight=options.frequency_weight,
+        frequency_weight=options.frequency_weight or 0.0,
         device=machine.device,
         device_photo_bytes=memory.photo_bytes if machine.has_gpu else 0,
-        sh_every=options.sh_every,
-        split=_split(options),
+        sh_every=options.sh_every or 1,
+        split=splitting(options),
     )
     return plan, [memory.note] if memory.note else []
 
@@ -190,19 +191,20 @@ def _room(
     resident_gib: float,
 ) -> MemoryPlan:
     """Budget and photos where training runs."""
-    waiting = _waiting_bytes(options)
+    waiting, degree = _waiting_bytes(options), _or_default(options.sh_degree, SH_DEGREE)
     if machine.has_gpu:
         limit = options.max_memory or 0.85 * machine.gpu_memory_gib
-        each = gpu_bytes_per_gaussian(options.sh_degree, kernel, options.filter3d) + waiting
+        each = gpu_bytes_per_gaussian(degree, kernel, options.filter3d) + waiting
         return plan_memory(budget, each, pixels, photo_bytes, limit, 0.0, GPU)
     limit = options.max_memory or resident_gib + 0.8 * machine.memory_gib
-    each = bytes_per_gaussian(options.sh_degree, kernel, options.filter3d) + waiting
+    each = bytes_per_gaussian(degree, kernel, options.filter3d) + waiting
     return plan_memory(budget, each, pixels, photo_bytes, limit, resident_gib)
 
 
 def _waiting_bytes(options: FitOptions) -> int:
     """Of one Gaussian's colour gradients that add up between steps, and their copy while rows are added."""
-    return 2 * 4 * 3 * (options.sh_degree + 1) ** 2 if options.sh_every > 1 else 0
+    degree = _or_default(options.sh_degree, SH_DEGREE)
+    return 2 * 4 * 3 * (degree + 1) ** 2 if (options.sh_every or 1) > 1 else 0
 
 
 def kernel_and_filter(options: FitOptions) -> tuple[Kernel, Antialias]:
@@ -211,7 +213,7 @@ def kernel_and_filter(options: FitOptions) -> tuple[Kernel, Antialias]:
     Raises:
         SplatError: they do not go together.
     """
-    goal = GOALS[options.preset]
+    goal = GOALS[options.preset or PRESET]
     kernel, antialias = options.kernel or goal.kernel, options.antialias or goal.antialias
     if kernel == "gef" and antialias == "analytic":
         raise SplatError(
@@ -225,13 +227,13 @@ def kernel_and_filter(options: FitOptions) -> tuple[Kernel, Antialias]:
     return kernel, antialias
 
 
-def _split(options: FitOptions) -> Split:
+def splitting(options: FitOptions) -> Split:
     """What was asked for, or halves.
 
     Raises:
         SplatError: the strategy does not split.
     """
-    if options.split is not None and options.strategy != "adc":
+    if options.split is not None and (options.strategy or STRATEGY) != "adc":
         raise SplatError(
             f"--split {options.split} was given, but --strategy {options.strategy} does not split",
             expected="--strategy adc",

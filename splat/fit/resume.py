@@ -135,7 +135,7 @@ def check_same_capture(capture: Capture, saved: Saved) -> None:
 
 
 def _check_options(options: FitOptions, plan: Plan, begun: dict[str, Any]) -> None:
-    """An option given on resuming must be as at the beginning; those left at their default are.
+    """An option given on resuming must be as at the beginning; those that are left out are.
 
     Args:
         options: what is asked for now.
@@ -143,18 +143,25 @@ def _check_options(options: FitOptions, plan: Plan, begun: dict[str, Any]) -> No
         begun: the options the run was begun with; empty if that is not known. The plan may have less:
             memory limits the budget, and the clock the iterations.
     """
-    default = FitOptions()
     for field in fields(FitOptions):
         asked = getattr(options, field.name)
-        if field.name in FREE or asked == getattr(default, field.name):
+        if field.name in FREE or asked is None or asked is False:
             continue
-        planned = getattr(plan, field.name, begun.get(field.name))
+        planned = _planned(field.name, plan, begun)
         if asked not in (planned, begun.get(field.name, planned)):
             option = "--" + field.name.replace("_", "-")
+            given = option if asked is True else f"{option} {asked}"
             raise SplatError(
-                f"{option} {asked} was given, but the run was begun with {planned or 'none'}",
+                f"{given} was given, but the run was begun "
+                + ("without it" if planned is None or planned is False else f"with {planned}"),
                 advice=f"Leave {option} out when resuming, or train into another folder",
             )
+
+
+def _planned(name: str, plan: Plan, begun: dict[str, Any]) -> Any:
+    """What a run does about an option; None where it has no use for it."""
+    unused = {"split": plan.strategy != "adc", "shape_rate": plan.kernel == "gaussian"}
+    return None if unused.get(name) else getattr(plan, name, begun.get(name))
 
 
 def _begun_with(run: RunFolder) -> dict[str, Any]:

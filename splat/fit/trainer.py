@@ -190,7 +190,7 @@ def _continue(capture: Capture, saved: Saved, photos: PhotoSource, engine: Engin
 def _write_config(run: RunFolder, options: FitOptions, plan: Plan, about: Mapping[str, object]) -> None:
     """The options of training and what they were resolved to, beside ``about``."""
     run.write_json(
-        run.config, {**about, "version": __version__, "fit": asdict(options), "plan": asdict(plan)}
+        run.config, {**about, "version": __version__, "fit": asdict(options.filled()), "plan": asdict(plan)}
     )
 
 

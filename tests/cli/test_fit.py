@@ -312,6 +312,10 @@ def test_commands_to_copy_are_quoted(
         (["--sh-degree", "7"], "--sh-degree is 7"),
         (["--kernel", "gef", "--antialias", "analytic"], "--antialias analytic can only integrate Gaussians"),
         (["--shape-rate", "0.01"], "--shape-rate was given, but Gaussians have no edge sharpness"),
+        (
+            ["--strategy", "mcmc", "--split", "halved"],
+            "--split halved was given, but --strategy mcmc does not",
+        ),
         (["--resume"], "holds no checkpoint to resume from"),
     ],
 )

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_type_hints
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -18,8 +18,10 @@ from splat.cli import parse
 from splat.cli.fit import Fit
 from splat.cli.main import COMMANDS, help_text, main
 from splat.errors import SplatError
+from splat.fit.options import FitOptions
 from splat.fit.presets import checkpoint_interval, evaluation_interval
 from splat.fit.schedules import Rates
+from splat.gaussians import Antialias, Kernel
 
 
 class Failing:
@@ -104,8 +106,45 @@ def test_defaults_that_the_help_of_fit_tells(
     assert f"falls towards the end as the others do. Default: {Rates.shape:g}." in said
     assert "only at the end. Default: a tenth of all, at least 50." in said
     assert (evaluation_interval(3000), evaluation_interval(60)) == (300, 50)
+    plan, plain = FitOptions().filled(), " ".join(re.sub(r"[│╭╰─╮╯]", " ", said).split())
+    for option in ("preset", "strategy", "sh_degree", "frequency_weight", "sh_every", "seed"):
+        text = re.search(rf"--{option.replace('_', '-')} (?:(?!--).)*?Default: (\S+)\.", plain)
+        assert text is not None and text[1] == str(getattr(plan, option)).removesuffix(".0"), option
     assert "or when stopped. Default: an eighth of all, at least 50." in said
     assert (checkpoint_interval(3200), checkpoint_interval(60)) == (400, 50)
+
+
+@pytest.mark.parametrize(
+    ("option", "choices"),
+    [
+        ("--preset", ("preview", "default", "quality")),
+        ("--kernel", get_args(Kernel)),
+        ("--antialias", get_args(Antialias)),
+        ("--background", ("white", "black")),
+    ],
+)
+@pytest.mark.parametrize("wrong", ["None", "other"])
+def test_only_what_can_be_chosen_is_offered(
+    option: str,
+    choices: tuple[str, ...],
+    wrong: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["fit", "photos", option, wrong]) == 2
+    assert (
+        f"invalid choice '{wrong}' for argument '{option}'. Expected one of {choices}"
+        in capsys.readouterr().err
+    )
+    parsed = [parse.parse_command("fit", ["photos", option, word]) for word in choices]
+    found = [
+        getattr(part, option[2:])
+        for fit in parsed
+        for part in (fit.fit, fit.capture)
+        if hasattr(part, option[2:])
+    ]  # type: ignore[attr-defined]
+    assert found == list(choices)
 
 
 def test_help_runs_on_over_line_breaks(

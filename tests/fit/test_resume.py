@@ -91,8 +91,29 @@ def test_options_of_another_run_are_refused(tmp_path: Path) -> None:
         read_saved(run, FitOptions(iterations=99, resume=True))
     with pytest.raises(SplatError, match="--budget 99 was given, but the run was begun with 80"):
         read_saved(run, FitOptions(budget=99, resume=True))
-    with pytest.raises(SplatError, match="--max-memory 9.0 was given, but the run was begun with none"):
+    with pytest.raises(SplatError, match="--max-memory 9.0 was given, but the run was begun without it"):
         read_saved(run, FitOptions(max_memory=9.0, resume=True))
+    for option, asked, begun in (
+        ("--strategy", {"strategy": "adc"}, "mcmc"),
+        ("--sh-degree", {"sh_degree": 3}, "1"),
+        ("--seed", {"seed": 0}, "5"),
+        ("--frequency-weight", {"frequency_weight": 0.4}, "0.0"),
+        ("--preset", {"preset": "preview"}, "default"),
+    ):
+        words = f"{option} {next(iter(asked.values()))} was given, but the run was begun with {begun}"
+        with pytest.raises(SplatError, match=words):
+            read_saved(run, FitOptions(resume=True, **asked))  # type: ignore[arg-type]
+    for words, more in (
+        ("--filter3d was given, but the run was begun without it", {"filter3d": True}),
+        ("--split halved was given, but the run was begun without it", {"split": "halved"}),
+        ("--shape-rate 0.002 was given, but the run was begun without it", {"shape_rate": 0.002}),
+    ):
+        with pytest.raises(SplatError, match=words):
+            read_saved(run, FitOptions(resume=True, **more))  # type: ignore[arg-type]
+    begun_with = FitOptions(
+        strategy="mcmc", sh_degree=1, seed=5, frequency_weight=0.0, sh_every=1, resume=True
+    )
+    assert read_saved(run, begun_with).plan.seed == 5
     assert read_saved(run, FitOptions(budget=80, max_seconds=9.0, resume=True)).plan.budget == 80
 
 
