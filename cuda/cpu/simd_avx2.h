@@ -85,6 +85,11 @@ SPLAT_HD void transpose(vf* a) {
         a[4 + j] = _mm256_permute2f128_ps(u[j], u[4 + j], 0x31);
     }
 }
+// The bits of low + 65536 high, both whole and below 65536
+SPLAT_HD vf pack_whole(vf low, vf high) {
+    const __m256i above = _mm256_slli_epi32(_mm256_cvttps_epi32(high.v), 16);
+    return _mm256_castsi256_ps(_mm256_or_si256(_mm256_cvttps_epi32(low.v), above));
+}
 SPLAT_HD vf rcp_(vf a) {
     __m256 r = _mm256_rcp_ps(a.v);  // 12 bits; two Newton steps
     r = _mm256_mul_ps(r, _mm256_fnmadd_ps(a.v, r, _mm256_set1_ps(2.f)));

@@ -89,6 +89,11 @@ SPLAT_HD void transpose(vf* a) {
         a[12 + j] = _mm512_shuffle_f32x4(t[4 + j], t[12 + j], 0xdd);
     }
 }
+// The bits of low + 65536 high, both whole and below 65536
+SPLAT_HD vf pack_whole(vf low, vf high) {
+    const __m512i above = _mm512_slli_epi32(_mm512_cvttps_epi32(high.v), 16);
+    return _mm512_castsi512_ps(_mm512_or_si512(_mm512_cvttps_epi32(low.v), above));
+}
 // 1/a to 1e-7 (one Newton step)
 SPLAT_HD vf rcp_(vf a) {
     __m512 r = _mm512_rcp14_ps(a.v);

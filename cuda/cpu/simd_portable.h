@@ -107,6 +107,10 @@ SPLAT_HD void transpose(vf* a) {
     const float4_ t2 = {a[0].v[2], a[1].v[2], a[2].v[2], a[3].v[2]}, t3 = {a[0].v[3], a[1].v[3], a[2].v[3], a[3].v[3]};
     a[0] = t0, a[1] = t1, a[2] = t2, a[3] = t3;
 }
+// The bits of low + 65536 high, both whole and below 65536
+SPLAT_HD vf pack_whole(vf low, vf high) {
+    return as_float(__builtin_convertvector(low.v, int4_) | (__builtin_convertvector(high.v, int4_) << 16));
+}
 // floor(x) for x in [-126, 2^31); smaller x counts as -126
 SPLAT_HD int4_ floor_int(vf x) {
     const float4_ y = max_(x, vf(-126.f)).v;

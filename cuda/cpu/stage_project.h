@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -74,6 +75,26 @@ inline Vec3<vf> sh_color(const FrameInput& in, int64_t base, const int32_t* inde
     return {min_(max_(c.x, zero), most), min_(max_(c.y, zero), most), min_(max_(c.z, zero), most)};
 }
 
+// set_tiles of W splats, as the two words of a row that hold the rectangle.
+struct Tiles {
+    vf from, count;
+
+    Tiles(const Footprint<vf>& f, int tiles_x, int tiles_y) {
+        const auto tile = [](vf v, int high) {
+            const vf at = min_(max_((v - vf(0.5f)) * vf(1.f / kTile), vf(0.f)), vf(float(high)));
+            return at - fraction(at);
+        };
+        const vf x = tile(f.mean.x - f.extent.x, tiles_x - 1), y = tile(f.mean.y - f.extent.y, tiles_y - 1);
+        const vf one(1.f);
+        from = pack_whole(x, y);
+        count = pack_whole(tile(f.mean.x + f.extent.x, tiles_x - 1) - x + one,
+                           tile(f.mean.y + f.extent.y, tiles_y - 1) - y + one);
+    }
+};
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "two numbers in a word, the first in its low half");
+static_assert(offsetof(Row, tile_x) == 48 && offsetof(Row, tiles_x) == 52 && offsetof(Row, limit) == 60,
+              "rows are written as 16 words");
+
 // Rows of the visible among W consecutive Gaussians; returns how many ids were written.
 inline int project_lanes(const FrameInput& in, const View<vf>& view, Frame& frame, int64_t first, int lanes,
                          float* radii, uint32_t* ids, uint32_t* keys) {
@@ -87,25 +108,26 @@ inline int project_lanes(const FrameInput& in, const View<vf>& view, Frame& fram
     const vf radius = select(mask_from_bits(seen), max_(f.extent.x, f.extent.y), vf(0.f));
     radius.store_n(radii + first, lanes);
     if (!seen) return 0;
-    const vf fields[] = {f.mean.x, f.mean.y, f.l11, f.l21, f.l22, f.log2_opacity, f.kx, f.ky, f.p, f.limit, f.extent.x,
-                         f.extent.y, f.depth};
-    alignas(64) float out[13][W];
-    for (int k = 0; k < 13; ++k) fields[k].store(out[k]);
+    const vf zero(0.f);
+    const Tiles tiles(f, frame.tiles_x, frame.tiles_y);
+    vf words[16] = {f.mean.x, f.mean.y, f.l11, f.l21, f.l22,      f.log2_opacity, zero, zero,
+                    zero,     f.kx,     f.ky,  f.p,   tiles.from, tiles.count,    zero, f.limit};
+    Row hidden;
+    float* to[W];
+    for (int l = 0; l < W; ++l) to[l] = reinterpret_cast<float*>(seen >> l & 1u ? &frame.rows[first + l] : &hidden);
+    store_rows<16>(to, words, W);
+    alignas(64) float depths[W];
+    f.depth.store(depths);
     int found = 0;
-    for (int l = 0; l < lanes; ++l) {
-        if (!(seen >> l & 1u)) continue;
-        Row& row = frame.rows[first + l];
-        row.mx = out[0][l], row.my = out[1][l];
-        row.l11 = out[2][l], row.l21 = out[3][l], row.l22 = out[4][l];
-        row.log2_opacity = out[5][l];
-        row.kx = out[6][l], row.ky = out[7][l];
-        row.p = out[8][l], row.limit = out[9][l];
-        set_tiles(row, out[10][l], out[11][l], frame.tiles_x, frame.tiles_y);
-        if (in.filter == Filter::exact && row.p == 0.f)
+    for (uint32_t left = seen; left; left &= left - 1) {
+        const int l = __builtin_ctz(left);
+        std::memcpy(&keys[found], &depths[l], 4);  // positive floats order like their bits
+        ids[found++] = uint32_t(first + l);
+        if (in.filter != Filter::exact) continue;
+        const Row& row = frame.rows[first + l];
+        if (row.p == 0.f)
             store_strip(frame.strip.get() + (first + l) * 8,
                         strip_splat(row.l11, row.l21, row.l22, row.log2_opacity, {0.f, 0.f}, in.strips));
-        std::memcpy(&keys[found], &out[12][l], 4);  // positive floats order like their bits
-        ids[found++] = uint32_t(first + l);
     }
     if (in.geometry) {
         const Whitening<vf> w = whitening(p);
@@ -120,7 +142,14 @@ inline int project_lanes(const FrameInput& in, const View<vf>& view, Frame& fram
 // Colours of a chunk's visible Gaussians.
 inline void color_chunk(const FrameInput& in, const View<vf>& view, Frame& frame, int64_t base,
                         const uint32_t* ids, int count) {
+    const int64_t floats = int64_t(in.sh_stored) * 3, used = sh_count(in.sh_degree) * 3;
+    const auto prefetch = [&](int g) {  // the group's coefficients
+        for (int k = g; k < g + W && k < count; ++k)
+            for (int64_t j = 0; j < used; j += 16) __builtin_prefetch(in.sh + ids[k] * floats + j);
+    };
+    prefetch(0);
     for (int g = 0; g < count; g += W) {
+        prefetch(g + W);
         const int lanes = count - g < W ? count - g : W;
         alignas(64) int32_t index[W];
         for (int l = 0; l < W; ++l) index[l] = int32_t(int64_t(ids[g + (l < lanes ? l : lanes - 1)]) - base);
