@@ -113,6 +113,7 @@ class CpuCore:
     def __init__(self) -> None:
         self.native = native_core.load()
         self.idle: list[Any] = []
+        self.array = native_core.Arrays().of
 
     def frame(self) -> Any:
         """As ``Core.frame``."""
@@ -121,10 +122,6 @@ class CpuCore:
     def free(self, frame: Any) -> None:
         """As ``Core.free``."""
         self.idle.append(frame)
-
-    def array(self, tensor: Tensor | None) -> Any:
-        """A numpy view."""
-        return native_core.as_array(tensor)
 
     def stream(self) -> int:
         """0: there are none."""

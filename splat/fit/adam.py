@@ -105,13 +105,13 @@ class Adam:
         for name, grad in grads.items():
             if grad is None:
                 continue
-            value, state = self.parameters[name].detach(), self.moments[name]
+            value, state = self.parameters[name], self.moments[name]
             if grad.shape != value.shape:
                 raise SplatError(
                     f"the gradient of {name!r} has shape {tuple(grad.shape)}",
                     expected=str(tuple(value.shape)),
                 )
-            due = self._gathered(state, grad.detach().contiguous())
+            due = self._gathered(state, grad if grad.is_contiguous() else grad.contiguous())
             if due is not None:
                 state.step += 1
                 tensors = (value, due, state.exp_avg, state.exp_avg_sq)
@@ -121,7 +121,7 @@ class Adam:
         if steps:
             self.take(steps)
             for tensor, rows, values in kept:
-                tensor[rows] = values
+                tensor.detach()[rows] = values
             if (waiting := self.moments["sh"].waiting if "sh" in self.moments else None) is not None:
                 if self.moments["sh"].waited == 0:
                     waiting.zero_()
@@ -143,7 +143,7 @@ class Adam:
 
         Call ``sh_stepped`` once it was taken.
         """
-        value, state = self.parameters["sh"].detach(), self.moments["sh"]
+        value, state = self.parameters["sh"], self.moments["sh"]
         tensors = (value, state.exp_avg, state.exp_avg_sq)
         rates = self.column_rates(value.shape[1])
         part = ShPart(tensors, rates, state.step + 1, state.waiting, self._sh_due())
@@ -267,7 +267,7 @@ def _without_gradient(
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
     """For each tensor that a step changes: it, the rows that have no gradient, and a copy of these rows."""
     rows = (grad == 0).flatten(1).all(1).nonzero()[:, 0]
-    return [(tensor, rows, tensor[rows]) for tensor in (value, first, second)]
+    return [(tensor, rows, tensor.detach()[rows]) for tensor in (value, first, second)]
 
 
 def _entry(state: Mapping[str, Tensor | float], key: str) -> Tensor | float:

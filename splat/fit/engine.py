@@ -25,7 +25,7 @@ class PlainAdam(Adam):
     def take(self, steps: list[AdamStep]) -> None:
         """As ``Adam.take``."""
         for step in steps:
-            value, grad, first, second = step.tensors
+            value, grad, first, second = (tensor.detach() for tensor in step.tensors)
             state = Moments(first, second, step.number - 1)
             rates = torch.tensor(step.rates, device=value.device)
             if rates.numel() > 1:

@@ -55,7 +55,7 @@ class DirectPass:
         view = View(camera, settings, gaussians.sh.shape[1])
         color, alpha = self._room("color", (*view.size, 3)), self._room("alpha", view.size)
         radii = self._room("radii", (len(gaussians),))
-        self._scene = [value.detach() for value in gaussians.parameters().values()]
+        self._scene = list(gaussians.parameters().values())
         if gaussians.kernel == "gaussian":
             self._scene.append(None)  # no shape
         self._lease = None  # the frame of a render that nobody went back from

@@ -38,9 +38,9 @@ class View:
 
     def __init__(self, camera: Camera, settings: RenderSettings, sh_stored: int) -> None:
         stored = {1: 0, 4: 1, 9: 2, 16: 3}[sh_stored]
-        k = camera.intrinsics.detach()
+        (fx, _, cx), (_, fy, cy), _ = camera.intrinsics.tolist()
         self.arguments = {
-            "intrinsics": [float(k[0, 0]), float(k[1, 1]), float(k[0, 2]), float(k[1, 2])],
+            "intrinsics": [fx, fy, cx, cy],
             "width": camera.width,
             "height": camera.height,
             "sh_degree": stored if settings.sh_degree is None else min(settings.sh_degree, stored),

@@ -71,9 +71,7 @@ def test_colours_without_gradient_stay(make: type[Adam]) -> None:
     for old, new in zip((before["sh"], *moments), (parameters["sh"], *now), strict=True):
         assert torch.equal(new[unseen], old[unseen])
         assert (new[~unseen] != old[~unseen]).flatten(1).any(1).all()
-    assert (parameters["means"] != before["means"])[
-        unseen
-    ].float().mean() > 0.7  # most had one before
+    assert (parameters["means"] != before["means"])[unseen].float().mean() > 0.7  # most had one before
     other.step({**grads, "sh": torch.where(unseen[:, None, None], 1e-30, grads["sh"])})
     torch.testing.assert_close(parameters["sh"][~unseen], other.parameters["sh"][~unseen])
 
