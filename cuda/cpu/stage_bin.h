@@ -138,6 +138,16 @@ inline void count_from_corners(uint32_t* c, int tiles_x, int tiles_y) {
     for (int y = 1; y < tiles_y; ++y) std::memmove(c + y * tiles_x, c + y * stride, size_t(tiles_x) * sizeof(uint32_t));
 }
 
+// Every tile once, neighbours one after the other on a thread: they share most of their splats.
+template <class Task>
+inline void each_tile_of(const Frame& frame, Task task) {
+    const int64_t tiles = int64_t(frame.tiles_x) * frame.tiles_y;
+    const int64_t run = std::max<int64_t>(1, std::min<int64_t>(8, tiles / (16 * pool().size())));
+    pool().parallel_for((tiles + run - 1) / run, [&](int64_t r) {
+        for (int64_t tile = r * run; tile < std::min(tiles, (r + 1) * run); ++tile) task(tile);
+    });
+}
+
 // frame.lists[tile_begin[t] .. tile_begin[t + 1]) = ids that may touch tile t, front to back.
 inline void stage_bin(Frame& frame) {
     const int64_t n = frame.visible, tiles = int64_t(frame.tiles_x) * frame.tiles_y;

@@ -278,7 +278,7 @@ inline void stage_blend(Frame& frame, const FrameInput& in, const FrameOutput& o
     frame.tile_hits.reserve(tiles);
     const Centres at;
     const ImageLanes lanes(in.width);
-    pool().parallel_for(tiles, [&](int64_t tile) {
+    each_tile_of(frame, [&](int64_t tile) {
         static thread_local Buffer<TileState<K, G>> scratch;
         blend_tile(frame, in, out, at, lanes, int(tile), *scratch.reserve(1));
     });

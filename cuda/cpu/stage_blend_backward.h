@@ -218,7 +218,7 @@ inline void stage_blend_backward(Frame& frame, const FrameInput& in, const Frame
     std::memset(frame.touched.reserve(frame.slots + 1), 0, size_t(frame.slots));
     const Centres at;
     const ImageLanes lanes(in.width);
-    pool().parallel_for(int64_t(frame.tiles_x) * frame.tiles_y, [&](int64_t tile) {
+    each_tile_of(frame, [&](int64_t tile) {
         static thread_local Buffer<TileGradient<G>> scratch;
         backward_tile<K>(frame, in, out, g, at, lanes, int(tile), *scratch.reserve(1));
     });
