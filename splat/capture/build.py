@@ -47,6 +47,7 @@ def build_capture(
         posed = find_points(posed, [photos[i] for i in train])
     notes = [*posed.notes, *skipped]
     points, colors = _usable_points(posed, transform, notes)
+    transparent = any(photo.alpha for photo in photos)
     normalised = centres * transform[0, 0] + transform[:3, 3]
     return Capture(
         views=views,
@@ -56,7 +57,8 @@ def build_capture(
         test=test,
         transform=transform,
         extent=scene_extent(normalised),
-        background=_background(photos, options, notes),
+        background=_background(transparent, options),
+        opaque=not transparent,
         summary=CaptureSummary(
             source=posed.source,
             photos=posed.found,
@@ -121,18 +123,10 @@ def _split(photos: list[UsablePhoto], options: CaptureOptions) -> tuple[list[int
     return train, sorted(held)
 
 
-def _background(
-    photos: list[UsablePhoto], options: CaptureOptions, notes: list[str]
-) -> tuple[float, float, float] | None:
-    """What is behind transparent photos; None, and a note if one was asked for, where none is transparent."""
-    if any(photo.alpha for photo in photos):
-        return _BACKGROUNDS[options.background or "white"]
-    if options.background is not None:
-        notes.append(
-            f"--background {options.background} is not used: no photo has an alpha channel, so nothing shows "
-            "what is behind. For pictures of the finished scene: splat render --background."
-        )
-    return None
+def _background(transparent: bool, options: CaptureOptions) -> tuple[float, float, float] | None:
+    """What is behind the scene; None, drawn as black, behind opaque photos unless white is asked for."""
+    chosen = options.background or ("white" if transparent else "black")
+    return None if chosen == "black" and not transparent else _BACKGROUNDS[chosen]
 
 
 def _usable_points(

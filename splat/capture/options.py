@@ -40,4 +40,5 @@ class CaptureOptions:
     "given" and start at random. Photos with transparency start from what they show to be there instead."""
 
     background: Literal["white", "black"] | None = None
-    """Colour behind photos that are partly transparent; of no use where none is. Default: white."""
+    """Colour behind the scene: what transparent photos are put over, and what opaque ones show where there is
+    nothing (white is for a white wall or studio). Default: white behind transparent photos, else black."""

@@ -80,9 +80,10 @@ class Capture:
         transform: [4, 4] float64 similarity without rotation, normalised = transform @ original.
         extent: radius of the camera centres about their mean, times 1.1 (3DGS scene extent),
             normalised units.
-        background: RGB 0 to 1 that transparent images are composited onto, or None if the
-            images are opaque.
+        background: RGB 0 to 1 behind the scene, that transparent images are composited onto; None is black
+            behind opaque images.
         summary: how the cameras were found.
+        opaque: no image has an alpha channel.
     """
 
     views: list[View]
@@ -94,3 +95,4 @@ class Capture:
     extent: float
     background: tuple[float, float, float] | None
     summary: CaptureSummary
+    opaque: bool = False

@@ -128,7 +128,7 @@ def check_same_capture(capture: Capture, saved: Saved) -> None:
     """Raise SplatError unless the checkpoint was trained on this very capture."""
     if fingerprint(capture) != saved.capture:
         raise SplatError(
-            "the photos, cameras or size are not those that this run was begun with",
+            "the photos, cameras, size or background are not those that this run was begun with",
             expected="the same capture and capture options",
             advice="Resume with the first options, or train into another folder",
         )
@@ -168,6 +168,6 @@ def _begun_with(run: RunFolder) -> dict[str, Any]:
     """The options in the run's config.json; a resumed run can do without them."""
     try:
         content = run.read_json(run.config).get("fit", {})
-    except (SplatError, AttributeError):
+    except SplatError:
         return {}
     return content if isinstance(content, dict) else {}

@@ -139,7 +139,7 @@ def _check_capture(capture: Capture, options: FitOptions) -> None:
         raise SplatError(
             "the capture has no photos to train on", expected="at least one besides those held out"
         )
-    if options.random_background and capture.background is None:
+    if options.random_background and (capture.opaque or capture.background is None):
         raise SplatError(
             "--random-background was given, but the photos are opaque", expected="photos with transparency"
         )

@@ -25,6 +25,7 @@ from splat.gaussians import Gaussians
 from splat.io import read, write_ply
 from splat.io.image import write_image
 from splat.rasterize import RenderSettings, rasterize
+from splat.viewer import load_scene
 
 QUICK = ["--iterations", "25", "--budget", "300", "--seed", "1", "--sh-degree", "0"]
 
@@ -124,19 +125,40 @@ def test_strips_are_scored_and_said(photos: Path, tmp_path: Path, capsys: pytest
     assert scores[2]["psnr"] != scores[1]["psnr"]
 
 
-@pytest.mark.parametrize("color", ["black", "white"])
-def test_background_of_opaque_photos_is_said_to_do_nothing(
-    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], color: str
+def test_background_of_opaque_photos_is_behind_the_scene(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said, scenes = {}, {}
-    for name, options in (("plain", []), ("asked", ["--background", color])):
-        assert main(["fit", str(photos), "--out", str(tmp_path / name), *QUICK, *options]) == 0
-        said[name], scenes[name] = capsys.readouterr().out, (tmp_path / name / "splat.ply").read_bytes()
-    assert f"Note: --background {color} is not used: no photo has an alpha channel" in said["asked"]
-    assert "--background" not in said["plain"]
-    assert scenes["plain"] == scenes["asked"]
-    command = ["fit", str(photos), "--out", str(tmp_path / "plain"), *QUICK, "--resume"]
-    assert main([*command, "--background", color]) == 0, "what does nothing is no other option"
+    """The photos are opaque, of something before a white wall."""
+    scores: dict[str, list[float]] = {}
+    for name in ("plain", "black", "white"):
+        options = [] if name == "plain" else ["--background", name]
+        out = tmp_path / name
+        assert main(["fit", str(photos), "--out", str(out), *QUICK, *options]) == 0
+        capsys.readouterr()
+        assert main(["eval", str(out), "--json"]) == 0
+        fitted, scored = json.loads((out / "metrics.json").read_text()), json.loads(capsys.readouterr().out)
+        scores[name] = [fitted["psnr"], scored["psnr"]]
+        assert scores[name][0] == pytest.approx(scores[name][1], abs=0.01)
+        expected = (1.0, 1.0, 1.0) if name == "white" else (0.0, 0.0, 0.0)
+        assert load_scene(out).background == expected
+    assert (tmp_path / "plain/splat.ply").read_bytes() == (tmp_path / "black/splat.ply").read_bytes()
+    assert scores["white"][0] > scores["plain"][0] + 5, "the wall needs no splats"
+
+    again = ["fit", str(photos), *QUICK, "--resume", "--out"]
+    assert main([*again, str(tmp_path / "white")]) == 0, "the run remembers it"
+    assert main([*again, str(tmp_path / "plain"), "--background", "black"]) == 0, "it was black"
+    capsys.readouterr()
+    assert main([*again, str(tmp_path / "plain"), "--background", "white"]) == 1
+    assert "background are not those that this run was begun with" in capsys.readouterr().err
+
+
+def test_random_backgrounds_need_transparency(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["fit", str(photos), "--out", str(tmp_path / "run"), *QUICK, "--random-background"]
+    for options in ([], ["--background", "white"]):
+        assert main([*command, *options]) == 1
+        assert "--random-background was given, but the photos are opaque" in capsys.readouterr().err
 
 
 def test_watched_photos_stand_before_the_background(tmp_path: Path) -> None:
@@ -291,6 +313,9 @@ def test_eval_refuses_other_photos(photos: Path, tmp_path: Path, capsys: pytest.
     )
     assert main(["eval", str(out), "--source", str(other)]) == 1
     assert "12 photos that" in capsys.readouterr().err
+    (out / "cameras.json").write_text("{}")
+    assert main(["eval", str(out)]) == 1
+    assert "cameras.json cannot be used" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
     assert main(["eval", str(out), "--save", str(tmp_path / "file")]) == 1
     assert "--save is" in capsys.readouterr().err
