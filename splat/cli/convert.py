@@ -47,14 +47,21 @@ class Convert:
         check_writable(self.output, self.overwrite)
         scene = self._cut_colour(io.read(source, self.drop_invalid), source)
         written = io.fold(scene) if self.fold else scene
+        lost = self._lost(scene, written)
         io.write(self.output, written, overwrite=self.overwrite)
         size = self.output.stat().st_size / 1e6
         print(f"{self.output}: {len(scene):,} splats, SH degree {scene.sh_degree}, {size:.1f} MB")
-        if self.fold:
-            from splat.cli.fold_loss import describe_fold
-
-            print(describe_fold(scene, written, self.input))
+        if lost:
+            print(lost)
         return 0
+
+    def _lost(self, scene: Gaussians, written: Gaussians) -> str:
+        """What folding changes; before anything is written, as it may fail."""
+        if not self.fold:
+            return ""
+        from splat.cli.fold_loss import describe_fold
+
+        return describe_fold(scene, written, self.input)
 
     def _cut_colour(self, scene: Gaussians, source: Path) -> Gaussians:
         """The scene with the colour coefficients that are asked for."""

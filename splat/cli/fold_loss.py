@@ -50,7 +50,7 @@ def describe_fold(original: Gaussians, folded: Gaussians, source: Path) -> str:
 
     Args:
         original: as it was read.
-        folded: what was written.
+        folded: what will be written.
         source: where the original came from, for the cameras of its run.
 
     Raises:

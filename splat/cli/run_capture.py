@@ -15,6 +15,7 @@ from splat.capture.types import Capture
 from splat.errors import SplatError
 from splat.fit.run import RunFolder
 from splat.gaussians import Gaussians
+from splat.io.cameras import read_views
 
 
 def describe_capture(source: Path, options: CaptureOptions, capture: Capture) -> dict[str, object]:
@@ -80,7 +81,7 @@ def reopen_capture(run: RunFolder, source: Path | None, say: Callable[[str], Non
 
 def _check_same_photos(run: RunFolder, place: Path, capture: Capture) -> None:
     """Scores on photos that the run does not know would mean nothing."""
-    known = {view["name"] for view in run.read_json(run.cameras)["views"]}
+    known = {view.name for view in read_views(run.cameras).views}
     strange = [view.name for view in capture.views if view.name not in known]
     if strange:
         raise SplatError(

@@ -133,14 +133,17 @@ class RunFolder:
         except OSError as error:
             raise write_error(path, error) from error
 
-    def read_json(self, path: Path) -> Any:
-        """Read a JSON file of the run.
+    def read_json(self, path: Path) -> dict[str, Any]:
+        """Read a JSON file of the run; each of them is an object.
 
         Raises:
-            SplatError: the file is missing or is not JSON.
+            SplatError: the file is missing or is no JSON object.
         """
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(content, dict):
+                raise ValueError(f"a {type(content).__name__} where an object should be")
+            return content
         except FileNotFoundError as error:
             raise SplatError(f"{path} is missing", advice="Was the run finished?") from error
         except (OSError, ValueError) as error:

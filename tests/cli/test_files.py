@@ -108,3 +108,14 @@ def test_unfinished_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     (tmp_path / "checkpoints").mkdir()
     assert main(["info", str(tmp_path)]) == 1
     assert "--resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "file"), [("info", "metrics.json"), ("eval", "config.json"), ("render", "cameras.json")]
+)
+def test_json_of_a_run_that_is_no_object(
+    command: str, file: str, run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_folder / file).write_text("[1]")
+    assert main([command, str(run_folder)]) == 1
+    assert f"{file} cannot be" in capsys.readouterr().err

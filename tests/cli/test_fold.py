@@ -87,6 +87,15 @@ def test_a_plain_scene_is_the_same_file(
     assert "round the scene: identical." in " ".join(capsys.readouterr().out.split())
 
 
+def test_nothing_is_written_where_the_loss_cannot_be_told(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_folder / "cameras.json").write_text('{"views": []}')
+    assert main(["convert", str(run_folder), str(tmp_path / "b.ply"), "--fold"]) == 1
+    assert "it lists no cameras" in capsys.readouterr().err
+    assert not (tmp_path / "b.ply").exists()
+
+
 def test_without_fold_the_exponents_stay(splat_file: Path, scene: Gaussians) -> None:
     write_ply(splat_file, with_beta(scene, 3.0))
     out_file = splat_file.with_name("b.ply")

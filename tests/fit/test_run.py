@@ -74,6 +74,9 @@ def test_broken_json_is_named(tmp_path: Path) -> None:
     run.config.write_text("{")
     with pytest.raises(SplatError, match="config.json cannot be read as JSON"):
         run.read_json(run.config)
+    run.config.write_text("[1]")
+    with pytest.raises(SplatError, match=r"config.json cannot be read as JSON \(a list where an object"):
+        run.read_json(run.config)
     with pytest.raises(SplatError, match="metrics.json is missing"):
         run.read_json(run.metrics)
 
