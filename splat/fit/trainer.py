@@ -143,6 +143,11 @@ def _check_capture(capture: Capture, options: FitOptions) -> None:
         raise SplatError(
             "--random-background was given, but the photos are opaque", expected="photos with transparency"
         )
+    if options.eval_every and not capture.test:
+        raise SplatError(
+            f"--eval-every {options.eval_every} was given, but no photo is held out to score on",
+            expected="--test-every 2 or more, or a capture with test photos",
+        )
 
 
 def _begin_on(device: torch.device) -> Engine:

@@ -152,6 +152,15 @@ def test_background_of_opaque_photos_is_behind_the_scene(
     assert "background are not those that this run was begun with" in capsys.readouterr().err
 
 
+def test_scores_in_between_need_photos_that_are_held_out(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["fit", str(photos), "--out", str(tmp_path / "run"), *QUICK, "--test-every", "0"]
+    assert main([*command, "--eval-every", "5"]) == 1
+    assert "--eval-every 5 was given, but no photo is held out" in capsys.readouterr().err
+    assert main([*command, "--eval-every", "0"]) == 0
+
+
 def test_random_backgrounds_need_transparency(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
