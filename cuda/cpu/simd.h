@@ -82,11 +82,14 @@ struct Room {
     SPLAT_HD Room() {}
 };
 
-// out[k] lane l = rows[l][k] for k < N: W rows of N floats, turned into N vectors.
+// out[k] lane l = rows[l][k] for k < N: W rows of N floats, turned into N vectors. Meanwhile the W rows `ahead`, if
+// any, begin to load: a few at a time, since a processor that waits for memory does nothing else.
 template <int N>
-SPLAT_HD void load_rows(const float* const* rows, vf* out) {
+SPLAT_HD void load_rows(const float* const* rows, vf* out, const float* const* ahead = nullptr) {
     int k = 0;
     for (; k + W <= N; k += W) {
+        if (ahead && k % 16 == 0)
+            for (int l = 0; l < W; ++l) __builtin_prefetch(ahead[l] + k);
         for (int l = 0; l < W; ++l) out[k + l] = vf::load(rows[l] + k);
         transpose(out + k);
     }

@@ -47,24 +47,30 @@ inline ViewRay view_ray(const View<vf>& view, Vec3<vf> mean) {
 }
 
 // The SH coefficients of W Gaussians: out[3 k + channel].
-inline void load_sh(const FrameInput& in, int64_t base, const int32_t* index, vf* out) {
+inline void load_sh(const FrameInput& in, int64_t base, const int32_t* index, vf* out,
+                    const int32_t* next = nullptr) {
     const int64_t stride = int64_t(in.sh_stored) * 3;
-    const float* rows[W];
-    for (int l = 0; l < W; ++l) rows[l] = in.sh + (base + index[l]) * stride;
+    const float *rows[W], *ahead[W];
+    for (int l = 0; l < W; ++l) {
+        rows[l] = in.sh + (base + index[l]) * stride;
+        if (next) ahead[l] = in.sh + (base + next[l]) * stride;
+    }
+    const float* const* later = next ? ahead : nullptr;
     switch (in.sh_degree) {
-        case 0: return load_rows<3>(rows, out);
-        case 1: return load_rows<12>(rows, out);
-        case 2: return load_rows<27>(rows, out);
-        default: return load_rows<48>(rows, out);
+        case 0: return load_rows<3>(rows, out, later);
+        case 1: return load_rows<12>(rows, out, later);
+        case 2: return load_rows<27>(rows, out, later);
+        default: return load_rows<48>(rows, out, later);
     }
 }
 
 // Colour of W Gaussians: max(0, 1/2 + sum_k basis_k sh_k); NaN counts as 0.
-inline Vec3<vf> sh_color(const FrameInput& in, int64_t base, const int32_t* index, Vec3<vf> direction) {
+inline Vec3<vf> sh_color(const FrameInput& in, int64_t base, const int32_t* index, const int32_t* next,
+                         Vec3<vf> direction) {
     Room<16> basis;
     Room<48> sh;
     sh_basis(in.sh_degree, direction, basis.v);
-    load_sh(in, base, index, sh.v);
+    load_sh(in, base, index, sh.v, next);
     Vec3<vf> c{vf(0.5f), vf(0.5f), vf(0.5f)};
     for (int k = 0; k < sh_count(in.sh_degree); ++k) {
         c.x = fma_(basis.v[k], sh.v[3 * k], c.x);
@@ -142,26 +148,24 @@ inline int project_lanes(const FrameInput& in, const View<vf>& view, Frame& fram
 // Colours of a chunk's visible Gaussians.
 inline void color_chunk(const FrameInput& in, const View<vf>& view, Frame& frame, int64_t base,
                         const uint32_t* ids, int count) {
-    const int64_t floats = int64_t(in.sh_stored) * 3, used = sh_count(in.sh_degree) * 3;
-    const auto prefetch = [&](int g) {  // the group's coefficients
-        for (int k = g; k < g + W && k < count; ++k)
-            for (int64_t j = 0; j < used; j += 16) __builtin_prefetch(in.sh + ids[k] * floats + j);
+    alignas(64) int32_t index[2][W];  // of the group at hand and the next; its last is repeated
+    const auto choose = [&](int g, int32_t* to) {
+        for (int l = 0; l < W; ++l) to[l] = int32_t(int64_t(ids[std::min(g + l, count - 1)]) - base);
     };
-    prefetch(0);
-    for (int g = 0; g < count; g += W) {
-        prefetch(g + W);
+    if (count > 0) choose(0, index[0]);
+    for (int g = 0, turn = 0; g < count; g += W, turn ^= 1) {
         const int lanes = count - g < W ? count - g : W;
-        alignas(64) int32_t index[W];
-        for (int l = 0; l < W; ++l) index[l] = int32_t(int64_t(ids[g + (l < lanes ? l : lanes - 1)]) - base);
+        const int32_t *now = index[turn], *next = g + W < count ? index[turn ^ 1] : nullptr;
+        if (next) choose(g + W, index[turn ^ 1]);
         alignas(64) int32_t i3[W];
-        for (int l = 0; l < W; ++l) i3[l] = index[l] * 3;
+        for (int l = 0; l < W; ++l) i3[l] = now[l] * 3;
         const float* m = in.means + base * 3;
         const ViewRay ray = view_ray(view, {vf::gather(m, i3), vf::gather(m + 1, i3), vf::gather(m + 2, i3)});
-        const Vec3<vf> c = sh_color(in, base, index, ray.direction);
+        const Vec3<vf> c = sh_color(in, base, now, next, ray.direction);
         alignas(64) float rgb[3][W];
         c.x.store(rgb[0]), c.y.store(rgb[1]), c.z.store(rgb[2]);
         for (int l = 0; l < lanes; ++l) {
-            Row& row = frame.rows[base + index[l]];
+            Row& row = frame.rows[base + now[l]];
             row.r = rgb[0][l], row.g = rgb[1][l], row.b = rgb[2][l];
         }
     }
