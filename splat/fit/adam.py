@@ -54,7 +54,7 @@ class Adam:
 
     Where every gradient makes a step, rows of "sh" without one, of splats that the photo does not show, keep
     their coefficients and moments as they are (also from Taming 3DGS): a step goes over what a photo shows.
-    Without it, held-out PSNR was the same or less (docs/training.md).
+    Held-out PSNR is the same or better so (benchmarks/results/2026-11-cpu.md).
 
     Attributes:
         parameters: what is being optimised; after the rows of a scene changed, hand the new tensors to
