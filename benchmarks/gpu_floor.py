@@ -77,7 +77,12 @@ class Load:
     @property
     def parameter_bytes(self) -> int:
         """Of one Gaussian: mean, quaternion, scales, opacity, colour."""
-        return 4 * (3 + 4 + 3 + 1 + 3 * self.coefficients)
+        return 4 * (3 + 4 + 3 + 1) + self.color_bytes
+
+    @property
+    def color_bytes(self) -> int:
+        """Of one Gaussian: colour."""
+        return 4 * 3 * self.coefficients
 
 
 @dataclass(frozen=True)
@@ -101,15 +106,15 @@ def floor_terms(load: Load, gpu: Gpu) -> list[Term]:
     """Every term of the floor, in the order of the stages."""
     everyone, seen, pixels = load.gaussians, load.visible, load.pixels
     unseen = everyone - seen
-    parameters = load.parameter_bytes
-    # A Gaussian outside the view is known by its mean, scales and rotation.
+    parameters, colors = load.parameter_bytes, load.color_bytes
+    # A Gaussian outside the view is known by its mean, scales and rotation, and its colour takes no step.
     memory = {
         "project and SH": seen * (parameters + ROW_BYTES) + unseen * 40,
         "sort and bin": everyone * SORT_BYTES + load.pairs * (EXPAND_BYTES + TILE_SORT_BYTES),
         "blend": seen * ROW_BYTES + pixels * 20,
         "loss": pixels * (12 + 3 + 12),
         "blend backward": seen * (ROW_BYTES + SUM_BYTES) + pixels * 32,
-        "project backward and Adam": everyone * 6 * parameters + seen * ROW_BYTES,
+        "project backward and Adam": everyone * 6 * (parameters - colors) + seen * (6 * colors + ROW_BYTES),
     }
     arithmetic = {
         "blend": EVALUATE * load.evaluations + BLEND * load.useful,

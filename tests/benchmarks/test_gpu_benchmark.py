@@ -35,6 +35,9 @@ def test_the_floor_is_the_one_worked_out_by_hand() -> None:
 def test_the_floor_falls_with_what_is_not_seen_and_with_the_degree() -> None:
     whole = floor_milliseconds(floor_terms(MILLION, H200))
     assert floor_milliseconds(floor_terms(replace(MILLION, visible=700_000), H200)) < whole
+    hidden = floor_terms(replace(MILLION, visible=0), H200)
+    (adam,) = (term.amount for term in hidden if term.name == "project backward and Adam")
+    assert adam == 1_000_000 * 6 * 44, "colours of what is not seen stay"
     flat = replace(MILLION, coefficients=1)
     assert flat.parameter_bytes == 56
     assert floor_milliseconds(floor_terms(flat, H200)) < whole
