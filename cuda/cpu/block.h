@@ -42,6 +42,19 @@ SPLAT_HD void each_vector(Hits mask, Visit visit) {
     }
 }
 
+// The blocks with any of their vectors set.
+SPLAT_HD uint32_t blocks_of(Hits mask) {
+#if defined(__AVX512F__)
+    return mask;
+#elif defined(__AVX2__)
+    return _pext_u32(mask | mask >> 1, 0x55555555u);
+#else
+    uint32_t blocks = 0;
+    for (int b = 0; b < 16; ++b) blocks |= uint32_t((mask >> b * kParts & ((1u << kParts) - 1u)) != 0) << b;
+    return blocks;
+#endif
+}
+
 // Pixel centres relative to the middle of the tile.
 struct Centres {
     vf x[16][kParts], y[16][kParts];

@@ -24,7 +24,8 @@ struct AnalyticKernel {
         float mx, my;  // relative to the tile's middle
         AnalyticSplat<float> axes;
     };
-    static void localise(const Frame&, const Row& row, uint32_t, float middle_x, float middle_y, Local& to, Table&) {
+    static void localise(const Frame&, const Row& row, uint32_t, float middle_x, float middle_y, uint32_t, Local& to,
+                         Table&) {
         to = {localise_row(row, middle_x, middle_y), row.mx - middle_x, row.my - middle_y,
               analytic_splat(row.l11, row.l21, row.l22, row.log2_opacity)};
     }

@@ -2,7 +2,7 @@
 // which its gradients come. A kernel K gives
 //   K::Local, K::Table           a splat as the loop reads it, in coordinates of the tile, and what
 //                                it keeps for itself beside
-//   K::localise(frame, row, ...) makes one; K::nothing() one that is nowhere
+//   K::localise(frame, row, ...) makes one for the blocks it is told; K::nothing() one that is nowhere
 //   K::alphas<N>(...)            N splats at one vector of pixels: unclamped alpha, 0 below 1/255
 //   K::Held, K::hold(...)        the same going backwards: alpha and what its derivatives need, kept
 //                                until the compositing's part of the gradient is known
@@ -74,8 +74,8 @@ struct PlainKernel {
     static constexpr int kSums = kSumAbsY + 1;
     using Local = PlainLocal;
     using Table = NoTable;
-    SPLAT_HD static void localise(const Frame&, const Row& row, uint32_t, float middle_x, float middle_y, Local& to,
-                                   Table&) {
+    SPLAT_HD static void localise(const Frame&, const Row& row, uint32_t, float middle_x, float middle_y, uint32_t,
+                                  Local& to, Table&) {
         to = localise_row(row, middle_x, middle_y);
     }
     static void nothing(Local& to) { to = {0, 0, 0, 0, 0, -1e4f, 0, 0, 0}; }

@@ -19,8 +19,8 @@ struct PowerKernel {
     struct Local : PlainLocal {
         float p;
     };
-    SPLAT_HD static void localise(const Frame&, const Row& row, uint32_t, float middle_x, float middle_y, Local& to,
-                                   Table&) {
+    SPLAT_HD static void localise(const Frame&, const Row& row, uint32_t, float middle_x, float middle_y, uint32_t,
+                                  Local& to, Table&) {
         to = {localise_row(row, middle_x, middle_y), row.p};
     }
     static void nothing(Local& to) {

@@ -38,10 +38,22 @@ SPLAT_HD vf strip_centres(int part, int strip, int strips) {
     return vf::iota() + vf(first);
 }
 
-// For each lane of a block's vector its row (or column) of the tile.
-SPLAT_HD const int32_t* row_of_lane(const Centres& at, bool columns, int b, int part) {
-    return (columns ? at.column[b & 3] : at.row[b >> 2]) + part * W;
+// Whether any of the blocks lies in vector `part` of the rows (columns) of the tile.
+SPLAT_HD bool needs_rows(uint32_t blocks, bool columns, int part) {
+    constexpr int kFours = W / 4;  // rows of blocks that the vector's rows make
+    constexpr uint32_t kRows = (1u << 4 * kFours) - 1u, kColumns = ((1u << kFours) - 1u) * 0x1111u;
+    return blocks & (columns ? kColumns << kFours * part : kRows << 4 * kFours * part);
 }
+
+// For each lane of a block's vector its row (or column) of the tile: one of those of a row (column) of blocks.
+struct LaneRows {
+    const int32_t* index;
+    int four;  // which row (column) of blocks
+
+    SPLAT_HD LaneRows(const Centres& at, bool columns, int b, int part)
+        : index((columns ? at.column[b & 3] : at.row[b >> 2]) + part * W), four(columns ? b & 3 : b >> 2) {}
+    SPLAT_HD vf of(const RowTable& t) const { return lookup16(t.v, index, four); }
+};
 
 template <class Base>
 struct StripKernel {
@@ -59,10 +71,10 @@ struct StripKernel {
         const Table* table;
     };
 
-    static void localise(const Frame& frame, const Row& row, uint32_t id, float middle_x, float middle_y, Local& to,
-                         Table& table) {
+    static void localise(const Frame& frame, const Row& row, uint32_t id, float middle_x, float middle_y,
+                         uint32_t blocks, Local& to, Table& table) {
         typename Base::Table none;
-        Base::localise(frame, row, id, middle_x, middle_y, to, none);
+        Base::localise(frame, row, id, middle_x, middle_y, blocks, to, none);
         to.integrated = row.p == 0.f;
         if (!to.integrated) return;
         const StripSplat<float> one = load_strip(frame, row, id, middle_x, middle_y);
@@ -70,6 +82,7 @@ struct StripKernel {
         const StripSplat<vf> all = broadcast<vf>(one);
         for (int k = 0; k < to.strips; ++k)
             for (int part = 0; part < kRowParts; ++part) {
+                if (!needs_rows(blocks, to.columns, part)) continue;
                 const StripRow<vf> r = strip_row(all, strip_centres(part, k, to.strips));
                 r.a.store(table.scale[k].v + part * W);
                 r.b.store(table.shift[k].v + part * W);
@@ -87,27 +100,28 @@ struct StripKernel {
         return s.columns ? at.y[b][part] : at.x[b][part];
     }
 
-    SPLAT_HD static StripPixel<vf> strip_at(const Local& s, int k, const int32_t* row, vf x) {
-        return strip_pixel(lookup16(s.table->scale[k].v, row), lookup16(s.table->shift[k].v, row), x);
+    SPLAT_HD static StripPixel<vf> strip_at(const Local& s, int k, const LaneRows& row, vf x) {
+        return strip_pixel(row.of(s.table->scale[k]), row.of(s.table->shift[k]), x);
     }
 
     template <int N>
     SPLAT_HD static void alphas(const Local* const* s, const Centres& at, int b, int part, vf* out) {
         // All as if sampled, side by side; then the few that are not.
         const typename Base::Local* base[N];
-        for (int i = 0; i < N; ++i) base[i] = s[i];
-        Base::template alphas<N>(base, at, b, part, out);
+        bool sampled = false;
+        for (int i = 0; i < N; ++i) base[i] = s[i], sampled |= !s[i]->integrated;
+        if (sampled) Base::template alphas<N>(base, at, b, part, out);
         for (int i = 0; i < N; ++i)
             if (s[i]->integrated) out[i] = integral(*s[i], at, b, part);
     }
 
     static vf integral(const Local& s, const Centres& at, int b, int part) {
-        const int32_t* row = row_of_lane(at, s.columns, b, part);
+        const LaneRows row(at, s.columns, b, part);
         const vf x = along(s, at, b, part);
         vf alpha(0.f);
         for (int k = 0; k < s.strips; ++k) {
             const vf p = strip_at(s, k, row, x).p;
-            alpha = fma_(lookup16(s.table->mass[k].v, row), p, alpha);
+            alpha = fma_(row.of(s.table->mass[k]), p, alpha);
         }
         return keep(alpha >= vf(kAlphaMin), alpha);
     }
@@ -118,12 +132,12 @@ struct StripKernel {
     };
     static void hold(const Local& s, const Centres& at, int b, int part, Held& held, int n) {
         if (!s.integrated) return Base::hold(s, at, b, part, held, n);
-        const int32_t* row = row_of_lane(at, s.columns, b, part);
+        const LaneRows row(at, s.columns, b, part);
         const vf x = along(s, at, b, part);
         vf alpha(0.f);
         for (int k = 0; k < s.strips; ++k) {
             const StripPixel<vf> pixel = strip_at(s, k, row, x);
-            alpha = fma_(lookup16(s.table->mass[k].v, row), pixel.p, alpha);
+            alpha = fma_(row.of(s.table->mass[k]), pixel.p, alpha);
             pixel.p.store(held.p[k][n]), pixel.slope.store(held.slope[k][n]), pixel.spread.store(held.spread[k][n]);
         }
         keep(alpha >= vf(kAlphaMin), alpha).store(held.alpha[n]);
@@ -172,21 +186,21 @@ struct StripKernel {
         void add_integral(const Local& s, const Centres& at, int b, int part, const Held& held, int n, vf dh) {
             StripTotals& t = *strips;
             const int group = s.columns ? b & 3 : b >> 2;
-            const int32_t* row = row_of_lane(at, s.columns, b, part);
+            const LaneRows row(at, s.columns, b, part);
             const vf dalpha = dh * rcp_rough(max_(vf::load(held.alpha[n]), vf(kAlphaMin)));
             vf along_s(0.f), along_t(0.f);
             for (int k = 0; k < s.strips; ++k) {
                 const vf p = vf::load(held.p[k][n]), slope = vf::load(held.slope[k][n]);
-                const vf spread = vf::load(held.spread[k][n]), g = dalpha * lookup16(s.table->mass[k].v, row);
+                const vf spread = vf::load(held.spread[k][n]), g = dalpha * row.of(s.table->mass[k]);
                 const auto accumulate = [&](float* to, vf x) { (vf::load(to) + g * x).store(to); };
                 accumulate(t.h[k][group] + part * W, p);
                 accumulate(t.m[k][group] + part * W, slope);
                 accumulate(t.v[k][group] + part * W, spread);
                 if (!this->absolute) continue;
-                const vf by = fma_(p, lookup16(t.by_h[k].v, row),
-                                   fma_(slope, lookup16(t.by_m[k].v, row), spread * lookup16(t.by_v[k].v, row)));
+                const vf by = fma_(p, row.of(t.by_h[k]),
+                                   fma_(slope, row.of(t.by_m[k]), spread * row.of(t.by_v[k])));
                 along_s = fma_(g, by, along_s);
-                along_t = fnma_(g, lookup16(s.table->scale[k].v, row) * slope, along_t);
+                along_t = fnma_(g, row.of(s.table->scale[k]) * slope, along_t);
             }
             t.used |= 1u << group;
             if (!this->absolute) return;

@@ -66,8 +66,11 @@ SPLAT_HD vf rcp_rough(vf a) {  // one Newton step, relative error 1e-7
     __m256 r = _mm256_rcp_ps(a.v);
     return _mm256_mul_ps(r, _mm256_fnmadd_ps(a.v, r, _mm256_set1_ps(2.f)));
 }
-// table[index[l]] for 16 numbers
-SPLAT_HD vf lookup16(const float* table, const int32_t* index) { return vf::gather(table, index); }
+// table[index[l]] for 16 numbers; all indices lie in the half of the 16 numbers that the first of `four` lies in
+SPLAT_HD vf lookup16(const float* table, const int32_t* index, int four) {
+    const __m256 half = _mm256_loadu_ps(table + (four >> 1) * 8);
+    return _mm256_permutevar8x32_ps(half, _mm256_loadu_si256((const __m256i*)index));  // their low three bits
+}
 // 8x8, in place
 SPLAT_HD void transpose(vf* a) {
     __m256 t[8], u[8];

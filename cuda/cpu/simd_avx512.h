@@ -60,7 +60,7 @@ SPLAT_HD vf mul_keep(vm m, vf a, vf b) { return _mm512_maskz_mul_ps(m.m, a.v, b.
 SPLAT_HD vf min_keep(vm m, vf a, vf b) { return _mm512_maskz_min_ps(m.m, a.v, b.v); }
 SPLAT_HD vf rcp_rough(vf a) { return _mm512_rcp14_ps(a.v); }  // relative error 6e-5
 // table[index[l]] for 16 numbers
-SPLAT_HD vf lookup16(const float* table, const int32_t* index) {
+SPLAT_HD vf lookup16(const float* table, const int32_t* index, int) {
     return _mm512_permutexvar_ps(_mm512_loadu_si512(index), _mm512_loadu_ps(table));
 }
 // 16x16, in place

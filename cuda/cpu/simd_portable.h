@@ -99,8 +99,8 @@ SPLAT_HD vf mul_keep(vm m, vf a, vf b) { return keep(m, a * b); }
 SPLAT_HD vf min_keep(vm m, vf a, vf b) { return keep(m, min_(a, b)); }
 SPLAT_HD vf rcp_(vf a) { return vf(1.f) / a; }
 SPLAT_HD vf rcp_rough(vf a) { return vf(1.f) / a; }
-// table[index[l]] for 16 numbers
-SPLAT_HD vf lookup16(const float* table, const int32_t* index) { return vf::gather(table, index); }
+// table[index[l]] for 16 numbers (see simd_avx2.h)
+SPLAT_HD vf lookup16(const float* table, const int32_t* index, int) { return vf::gather(table, index); }
 // 4x4, in place
 SPLAT_HD void transpose(vf* a) {
     const float4_ t0 = {a[0].v[0], a[1].v[0], a[2].v[0], a[3].v[0]}, t1 = {a[0].v[1], a[1].v[1], a[2].v[1], a[3].v[1]};

@@ -245,7 +245,7 @@ inline void blend_tile(Frame& frame, const FrameInput& in, const FrameOutput& ou
             const Row& row = frame.rows[id];
             const uint32_t mask = reaches(row, row.p == 0.f ? K::kGrow : 0.f) & live;
             if (K::kCostly && !mask) continue;
-            K::localise(frame, row, id, middle_x, middle_y, s.splats[n], s.tables[n]);
+            K::localise(frame, row, id, middle_x, middle_y, mask, s.splats[n], s.tables[n]);
             s.ids[n] = id, s.reach[n] = uint16_t(mask);
             n += mask != 0;
         }

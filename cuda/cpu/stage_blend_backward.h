@@ -185,7 +185,7 @@ inline void backward_tile(Frame& frame, const FrameInput& in, const FrameOutput&
         const Row& row = rows[ids[i]];
         typename K::Local splat;
         typename K::Table table;
-        K::localise(frame, row, ids[i], middle_x, middle_y, splat, table);
+        K::localise(frame, row, ids[i], middle_x, middle_y, blocks_of(masks[i]), splat, table);
         typename K::Sums sums{};
         sums.absolute = g.screen != nullptr;
         sums.begin(frame, splat, row, ids[i], middle_x, middle_y);

@@ -22,7 +22,7 @@ inline int64_t count_tile(const Frame& frame, const FrameInput& in, const Centre
         typename K::Local splat;
         typename K::Table table;
         const typename K::Local* only = &splat;
-        K::localise(frame, frame.rows[id], id, x0 + kTile / 2, y0 + kTile / 2, splat, table);
+        K::localise(frame, frame.rows[id], id, x0 + kTile / 2, y0 + kTile / 2, 0xffffu, splat, table);
         each_vector(hits_of(frame)[i], [&](int b, int part) {
             float* to = transmittance[b] + part * W;
             const vf t = vf::load(to);
