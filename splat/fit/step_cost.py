@@ -13,17 +13,18 @@ GPU_MS_PER_TEN_THOUSAND = 0.015
 RELATIVE_COST: dict[tuple[Kernel, Antialias], float] = {
     ("gaussian", "none"): 1.0,
     ("gaussian", "mip"): 1.0,
-    ("gaussian", "moment"): 1.31,
-    ("gaussian", "exact"): 1.5,
-    ("gaussian", "analytic"): 2.43,
-    ("gef", "none"): 1.32,
-    ("gef", "mip"): 1.32,
-    ("gef", "moment"): 1.33,
-    ("gef", "exact"): 1.66,
+    ("gaussian", "moment"): 1.5,
+    ("gaussian", "exact"): 1.6,
+    ("gaussian", "analytic"): 2.85,
+    ("gef", "none"): 1.5,
+    ("gef", "mip"): 1.5,
+    ("gef", "moment"): 1.5,
+    ("gef", "exact"): 1.95,
 }
-"""A whole step over one of "gaussian" with "mip", on the processor (``benchmarks/ratios.py`` on a trained
-scene, benchmarks/results/2026-11-cpu.md). "none" differs from "mip" by a factor at each splat and was not
-measured apart; "analytic" is for Gaussians only. On a GPU none is measured, and no plan there uses them."""
+"""A whole step over one of "gaussian" with "mip", on the processor: between what it is with AVX-512 and with
+AVX2, where all but the plain path cost more (``benchmarks/ratios.py`` on a trained scene,
+benchmarks/results/2026-11-cpu.md). "none" differs from "mip" by a factor at each splat; "analytic" is for
+Gaussians only. On a GPU none is measured, and no plan there uses them."""
 
 
 def step_seconds(
