@@ -17,7 +17,7 @@ struct alignas(64) Row {
     float mx, my, l11, l21, l22, log2_opacity, r, g, b, kx, ky;
     float p;                    // exponent of u^2 + v^2; 0: see the kernel
     uint16_t tile_x, tile_y, tiles_x, tiles_y;
-    uint32_t slot;              // first of its tiles_x * tiles_y slots
+    uint32_t slot;              // first of its tiles_x * tiles_y slots (processor: counted within its chunk)
     float limit;                // alpha >= 1/255 only where u^2 + v^2 <= limit
 };
 static_assert(sizeof(Row) == 64, "a row is one cache line");

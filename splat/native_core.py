@@ -62,20 +62,20 @@ class Arrays:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[int, tuple[weakref.ref[Tensor], int, Any]] = {}
+        self._kept: dict[int, tuple[weakref.ref[Tensor], Any, Any]] = {}
 
     def of(self, tensor: Tensor | None) -> Any:
         """The array of a tensor, cut from autograd; None stays."""
         if tensor is None:
             return None
         key = id(tensor)
+        about = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())  # may change in place
         kept = self._kept.get(key)
-        if kept is not None and kept[0]() is tensor and kept[1] == tensor.data_ptr():
-            if kept[2].shape == tensor.shape:  # it was not resized in place
-                return kept[2]
+        if kept is not None and kept[0]() is tensor and kept[1] == about:
+            return kept[2]
         array = tensor.detach().numpy()
         gone = weakref.ref(tensor, lambda _: self._kept.pop(key, None))
-        self._kept[key] = (gone, tensor.data_ptr(), array)
+        self._kept[key] = (gone, about, array)
         return array
 
     def __len__(self) -> int:

@@ -52,9 +52,10 @@ class Adam:
             their scale, and the coefficients are most of the memory that a step goes over (as Taming 3DGS,
             Mallick et al. 2024).
 
-    Where every gradient makes a step, rows of "sh" without one, of splats that the photo does not show, keep
-    their coefficients and moments as they are (also from Taming 3DGS): a step goes over what a photo shows.
-    Held-out PSNR is the same or better so (benchmarks/results/2026-11-cpu.md).
+    A backward pass that takes the step on "sh" itself (``sh_step``) leaves rows without a gradient, of splats
+    that the photo does not show, and their moments as they are (also from Taming 3DGS), unless gradients are
+    added up: it goes over what a photo shows. Held-out PSNR is the same or better so
+    (benchmarks/results/2026-11-cpu.md). ``step`` goes over all rows of what it is given.
 
     Attributes:
         parameters: what is being optimised; after the rows of a scene changed, hand the new tensors to
@@ -101,7 +102,6 @@ class Adam:
     def step(self, grads: Mapping[str, Tensor | None]) -> None:
         """One step for each tensor that has a gradient; the others, and their moments, stay as they are."""
         steps: list[AdamStep] = []
-        kept: list[tuple[Tensor, Tensor, Tensor]] = []
         for name, grad in grads.items():
             if grad is None:
                 continue
@@ -115,13 +115,9 @@ class Adam:
             if due is not None:
                 state.step += 1
                 tensors = (value, due, state.exp_avg, state.exp_avg_sq)
-                if name == "sh" and state.waiting is None:
-                    kept = _without_gradient(*tensors)
                 steps.append(AdamStep(tensors, self.rates_of(name, value), state.step))
         if steps:
             self.take(steps)
-            for tensor, rows, values in kept:
-                tensor.detach()[rows] = values
             if (waiting := self.moments["sh"].waiting if "sh" in self.moments else None) is not None:
                 if self.moments["sh"].waited == 0:
                     waiting.zero_()
@@ -160,11 +156,11 @@ class Adam:
 
     def rates_of(self, name: str, value: Tensor) -> list[float]:
         """The learning rate of a tensor, or those of its columns."""
-        return self.column_rates(value.shape[1]) if name == "sh" else [self.rates[name]]
+        return self.column_rates(value.shape[1]) if name == "sh" else [float(self.rates[name])]
 
     def column_rates(self, coefficients: int) -> list[float]:
         """Learning rate of each column of "sh" as [N, K * 3]."""
-        return [self.rates["sh0"]] * 3 + [self.rates["sh_rest"]] * (3 * coefficients - 3)
+        return [float(self.rates["sh0"])] * 3 + [float(self.rates["sh_rest"])] * (3 * coefficients - 3)
 
     def keep(self, index: Tensor) -> None:
         """Keep the rows of ``index`` (bool mask [N], or int64 row numbers in their new order)."""
@@ -260,14 +256,6 @@ def adam_reference(
     mean = state.exp_avg / (1 - betas[0] ** state.step)
     root = (state.exp_avg_sq / (1 - betas[1] ** state.step)).sqrt()
     value -= rates * mean / (root + eps)
-
-
-def _without_gradient(
-    value: Tensor, grad: Tensor, first: Tensor, second: Tensor
-) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """For each tensor that a step changes: it, the rows that have no gradient, and a copy of these rows."""
-    rows = (grad == 0).flatten(1).all(1).nonzero()[:, 0]
-    return [(tensor, rows, tensor.detach()[rows]) for tensor in (value, first, second)]
 
 
 def _entry(state: Mapping[str, Tensor | float], key: str) -> Tensor | float:

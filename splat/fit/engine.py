@@ -20,7 +20,18 @@ SSIM_WEIGHT = 0.2
 
 
 class PlainAdam(Adam):
-    """The optimiser step in plain PyTorch."""
+    """The optimiser step in plain PyTorch, the one on "sh" as a backward pass of the native core takes it."""
+
+    def step(self, grads: Mapping[str, Tensor | None]) -> None:
+        """As ``Adam.step``; rows of "sh" without a gradient stay, unless gradients are added up."""
+        kept, grad = [], grads.get("sh")
+        if grad is not None and (state := self.moments["sh"]).waiting is None:
+            still = (grad == 0).flatten(1).all(1)
+            tensors = (self.parameters["sh"].detach(), state.exp_avg, state.exp_avg_sq)
+            kept = [(tensor, tensor[still]) for tensor in tensors]
+        super().step(grads)
+        for tensor, rows in kept:
+            tensor[still] = rows
 
     def take(self, steps: list[AdamStep]) -> None:
         """As ``Adam.take``."""

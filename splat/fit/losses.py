@@ -125,12 +125,14 @@ def value_and_gradient(
 
     Arguments as ``Loss``.
     """
-    if isinstance(loss, PhotometricLoss):
+    if type(loss) is PhotometricLoss:
         return loss.with_gradient(image, target, mask)
     leaf = image.detach().requires_grad_()
     with torch.enable_grad():
         value = loss(leaf, target, mask, done)
-        (gradient,) = torch.autograd.grad(value, leaf)
+    if not value.requires_grad:  # of nothing, say a mask that keeps no pixel
+        return value, torch.zeros_like(leaf)
+    (gradient,) = torch.autograd.grad(value, leaf)
     return value.detach(), gradient
 
 

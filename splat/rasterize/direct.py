@@ -50,18 +50,25 @@ class DirectPass:
             SplatError: a tensor or a setting is not of that kind.
         """
         check_types(gaussians)
+        for name, value in gaussians.parameters().items():
+            if value.device != self.core.device or not value.is_contiguous():
+                layout = "" if value.is_contiguous() else ", not contiguous"
+                raise SplatError(
+                    f"gaussians.{name} is on {value.device}{layout}",
+                    expected=f"contiguous, on {self.core.device}",
+                )
         if settings.geometry or settings.subpixel != 1:
             raise SplatError("a direct pass renders colour only", expected="geometry off, subpixel 1")
         view = View(camera, settings, gaussians.sh.shape[1])
         color, alpha = self._room("color", (*view.size, 3)), self._room("alpha", view.size)
         radii = self._room("radii", (len(gaussians),))
-        self._scene = list(gaussians.parameters().values())
+        scene: list[Tensor | None] = list(gaussians.parameters().values())
         if gaussians.kernel == "gaussian":
-            self._scene.append(None)  # no shape
-        self._lease = None  # the frame of a render that nobody went back from
+            scene.append(None)  # no shape
+        self._lease, self._scene = None, []  # of a render that nobody went back from
         lease, array = Lease(self.core), self.core.array
         lease.frame.render(
-            *map(array, self._scene),
+            *map(array, scene),
             camera.world_to_camera.detach().float().cpu().contiguous().numpy(),
             **view.arguments,
             **{"color": array(color), "alpha": array(alpha), "radii": array(radii)},
@@ -69,7 +76,7 @@ class DirectPass:
             keep=True,
             stream=self.core.stream(),
         )
-        self._lease = lease
+        self._lease, self._scene = lease, scene
         return Rendered(color, alpha, None, None, None, radii > 0, radii, self._probe(radii, screen))
 
     def backward(self, v_color: Tensor, target: GradientTarget) -> None:

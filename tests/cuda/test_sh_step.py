@@ -18,7 +18,7 @@ BETAS, EPS = (0.9, 0.999), 1e-15
 def case_of(stored: int, used: int) -> Case:
     case = plain(140, 40, 33, degree=stored, seed=3)
     case.degree, case.geometry = used, False
-    case.scene.means[::7, 2] -= 9  # not seen: their moments decay all the same
+    case.scene.means[::7, 2] -= 9  # not seen
     case.scene.means[32:64, 2] -= 9
     return case
 

@@ -40,3 +40,13 @@ def test_a_tensor_that_moved_gets_a_new_array() -> None:
     tensor.resize_(2)
     assert arrays.of(tensor).shape == (2,)
     assert len(arrays) == 1
+
+
+def test_a_tensor_turned_or_read_otherwise_in_place_gets_a_new_array() -> None:
+    arrays = Arrays()
+    tensor = torch.arange(4.0).view(2, 2)
+    arrays.of(tensor)
+    tensor.t_()
+    assert arrays.of(tensor).tolist() == [[0, 2], [1, 3]]
+    tensor.data = tensor.view(torch.int32)
+    assert arrays.of(tensor).dtype.name == "int32"
